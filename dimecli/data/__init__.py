@@ -1,0 +1,1 @@
+"""Datasets as the rest of dimecli sees them: specs, samples, batches."""

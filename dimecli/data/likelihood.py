@@ -1,0 +1,83 @@
+"""Likelihoods `p(x|z)`: what the parameters that a decoder puts out mean.
+
+A likelihood belongs to the data (`Spec.likelihood`). `nll` is in nats, summed over the elements of
+one sample, without the constants that no parameter can change; `constant` gives those per element,
+so `nll + constant * elements` is the exact negative log-density.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pydantic import Field
+
+from dimecli.lazy import F, nn, torch
+from dimecli.settings import Settings
+
+
+class Gaussian(Settings):
+    """Gaussian with a fixed variance: `nll = |x - mean|^2 / (2 variance)`.
+
+    The default variance of 1/2 makes `nll` the summed squared error, the unit in which DIME and RAE
+    publish their weights. A bounded Gaussian's mean lies in [0, 1], as pixels do.
+    """
+
+    name: Literal["gaussian"] = "gaussian"
+    variance: float = Field(0.5, gt=0)
+    bounded: bool = False
+
+    def output(self) -> nn.Module:
+        """The last layer of a decoder: from free numbers to the mean."""
+        return nn.Sigmoid() if self.bounded else nn.Identity()
+
+    def nll(self, mean: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """`(B,)` nats: `(B, *shape)` means against `(B, *shape)` data; computed in at least float32."""
+        error = (_at_least_float32(x) - _at_least_float32(mean)).flatten(1)  # (B, D)
+        return error.square().sum(1) / (2 * self.variance)
+
+    def mean(self, mean: torch.Tensor) -> torch.Tensor:
+        """Expected x, `(B, *shape)`, inside the data's range."""
+        return mean.clamp(0, 1) if self.bounded else mean
+
+    def sample(self, mean: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        """A draw of x, `(B, *shape)`; not clipped, so that its law is exact."""
+        noise = torch.randn(mean.shape, generator=rng, device=mean.device, dtype=mean.dtype)
+        return mean + math.sqrt(self.variance) * noise
+
+    @property
+    def constant(self) -> float:
+        """Nats per element that `nll` leaves out: `log(2 pi variance) / 2`."""
+        return 0.5 * math.log(2 * math.pi * self.variance)
+
+
+class Bernoulli(Settings):
+    """Bernoulli over values in [0, 1], given by its logits: `nll` is the binary cross entropy."""
+
+    name: Literal["bernoulli"] = "bernoulli"
+
+    def output(self) -> nn.Module:
+        """The last layer of a decoder: its free numbers are the logits."""
+        return nn.Identity()
+
+    def nll(self, logits: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """`(B,)` nats: `(B, *shape)` logits against `(B, *shape)` data in [0, 1]."""
+        entropy = F.binary_cross_entropy_with_logits(_at_least_float32(logits), _at_least_float32(x), reduction="none")
+        return entropy.flatten(1).sum(1)
+
+    def mean(self, logits: torch.Tensor) -> torch.Tensor:
+        """Expected x, `(B, *shape)`: the probability of a one."""
+        return logits.sigmoid()
+
+    def sample(self, logits: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        """A draw of zeros and ones, `(B, *shape)`."""
+        return torch.bernoulli(logits.sigmoid(), generator=rng)
+
+    @property
+    def constant(self) -> float:
+        """Nothing is left out of `nll`."""
+        return 0.0
+
+
+def _at_least_float32(x: torch.Tensor) -> torch.Tensor:
+    return x if x.dtype == torch.float64 else x.float()

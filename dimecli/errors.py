@@ -1,0 +1,30 @@
+"""What goes wrong, told in one line. The command line prints these without a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class DimeError(Exception):
+    """Something failed that is no mistake of the user (exit code 1)."""
+
+    exit_code = 1
+
+
+class UserError(DimeError):
+    """A mistake of the user: the message names what was given and what is allowed (exit code 2)."""
+
+    exit_code = 2
+
+
+class PluginError(DimeError):
+    """A plugin cannot be used: the message names its distribution, version, module and the cause."""
+
+
+def did_you_mean(name: str, allowed: Iterable[str]) -> str:
+    """The nearest of `allowed` as a question, and all of them, to be put behind a sentence."""
+    known = sorted(set(allowed))
+    nearest = difflib.get_close_matches(name, known, n=1)
+    question = f" Did you mean '{nearest[0]}'?" if nearest else ""
+    return f"{question} Known: {', '.join(known) or 'none'}."

@@ -1,0 +1,24 @@
+"""The pairwise Gaussian potential that spreads codes over the sphere."""
+
+from __future__ import annotations
+
+import math
+
+from dimecli.lazy import torch
+
+
+def log_potential(z: torch.Tensor, gamma: float) -> torch.Tensor:
+    """`log mean_{i != j} exp(-gamma |z_i - z_j|^2)`, a scalar in nats (DIME, eq. 6).
+
+    0 for identical codes and never above; finite for codes of any length.
+
+    Args:
+        z: `(B, l)` codes, B >= 2. On the unit sphere the squared distances lie in [0, 4].
+        gamma: Inverse width of the Gaussian; DIME's t.
+    """
+    z = z if z.dtype == torch.float64 else z.float()  # in bfloat16 the value at gamma = 5e-3 is 18 % off
+    count = z.shape[0]
+    squares = z.square().sum(1)  # (B,)
+    distances = (squares[:, None] + squares[None, :] - 2 * z @ z.T).clamp_min(0)  # (B, B), squared
+    others = distances.masked_fill(torch.eye(count, dtype=torch.bool, device=z.device), math.inf)
+    return torch.logsumexp(-gamma * others, dim=(0, 1)) - math.log(count * (count - 1))

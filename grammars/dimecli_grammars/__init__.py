@@ -1,0 +1,1 @@
+"""Grammars bundled with dimecli."""

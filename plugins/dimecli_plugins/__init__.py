@@ -1,0 +1,1 @@
+"""Built-in plugins of dimecli, one per file."""

@@ -1,0 +1,1 @@
+"""The built-in densities, one per file."""

@@ -1,0 +1,65 @@
+"""The variational autoencoder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from dimecli.lazy import torch
+from dimecli.plugin import Fitted, Loss, Network, Objective, Spec
+
+if TYPE_CHECKING:
+    from dimecli.model import VariationalAutoencoder
+
+_RAE = {"epochs": 100, "batch_size": 100, "lr": 1e-3, "schedule": "plateau"}
+
+
+class VAE(Objective):
+    """A Gaussian posterior held to N(0, I) by its Kullback-Leibler divergence (Kingma and Welling, 2014).
+
+    Minimises `E_q[-log p(x|z)] + beta KL(q(z|x) || N(0, I))` with one reparametrised sample. Data
+    with a Gaussian likelihood have a decoder variance of 1/2, so the first term is the summed
+    squared error; a unit-variance decoder is the same as beta = 2.
+    """
+
+    beta: float = Field(1.0, ge=0, description="Weight of the KL divergence; 1 gives the evidence lower bound.")
+
+    presets = {
+        "rae-mnist": {
+            "objective": {"beta": 0.312, "latent_size": 16},
+            "network": {"name": "rae-conv"},
+            "train": _RAE,
+        },
+        "rae-cifar10": {
+            "objective": {"beta": 0.072, "latent_size": 128},
+            "network": {"name": "rae-conv"},
+            "train": _RAE,
+        },
+        "rae-celeba": {
+            "objective": {"beta": 0.27072, "latent_size": 64},
+            "network": {"name": "rae-conv"},
+            "train": {**_RAE, "epochs": 70},
+        },
+    }
+
+    def build(self, spec: Spec, network: Network) -> VariationalAutoencoder:
+        """The encoder gives a mean and a log-variance per dimension."""
+        from dimecli.model import VariationalAutoencoder
+
+        encoder = network.encoder(spec, 2 * self.latent_size)
+        return VariationalAutoencoder(spec, encoder, network.decoder(spec, self.latent_size), self.latent_size)
+
+    def loss(self, model: VariationalAutoencoder, x: torch.Tensor, rng: torch.Generator) -> Loss:
+        """The negative evidence lower bound, its KL term times beta, in nats."""
+        mean, log_variance = model.posterior(x)  # (B, l) each
+        noise = torch.randn(mean.shape, generator=rng, device=mean.device, dtype=mean.dtype)
+        z = mean + torch.exp(log_variance / 2) * noise
+        kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)  # (B,)
+        return Loss(reconstruction=self.reconstruction(model, x, z), kl=self.beta * kl.mean())
+
+    def prior(self, model: VariationalAutoencoder) -> Fitted:
+        """N(0, I)."""
+        from dimecli.distributions import StandardNormal
+
+        return StandardNormal(self.latent_size)
