@@ -1,0 +1,31 @@
+"""Autoencoders with latent spaces that you can sample, measure and search.
+
+In Python:
+
+    from dimecli import load_run, train
+
+    run = train("dime", dataset="digits", epochs=20)
+    images = run.sample(64, density="gmm").x
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    __version__: str
+    from dimecli.api import load_run, train
+
+__all__ = ["__version__", "load_run", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("dimecli")
+    if name in ("load_run", "train"):  # these import torch, which `dime --help` must not
+        from dimecli import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'dimecli' has no attribute '{name}'")

@@ -1,0 +1,6 @@
+"""`python -m dimecli` is `dime`."""
+
+from dimecli.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""The Python API, for notebooks and programs; the command line is a thin layer over it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dimecli.console import Reporter
+from dimecli.plugin import Dataset, Network, Objective, Plugin
+from dimecli.registry import make
+from dimecli.run.folder import find_run, runs_folder
+from dimecli.run.pictures import save_samples
+from dimecli.run.run import Drawn, Run
+from dimecli.train import start as training
+from dimecli.train.experiment import Experiment
+from dimecli.train.settings import TrainSettings
+
+__all__ = ["Drawn", "Run", "load_run", "resume", "save_samples", "train"]
+
+
+def train(
+    objective: Objective | str = "dime",
+    dataset: Dataset | str = "digits",
+    network: Network | str | None = None,
+    *,
+    runs: Path | str | None = None,
+    settings: TrainSettings | None = None,
+    reporter: Reporter | None = None,
+    **options: Any,
+) -> Run:
+    """Train a model and return its run.
+
+    Args:
+        objective: A name, or a plugin with options, such as `make("objective", "dime", gamma=4.0)`.
+        dataset: The same.
+        network: The same; None takes the one that fits the dataset.
+        runs: Folder for the run folder; default `$DIME_RUNS` or `runs`.
+        settings: How to train; or give its fields as further keywords, such as `epochs=20`.
+        reporter: Told how it goes; by default nobody is.
+        **options: Fields of `TrainSettings`.
+
+    Raises:
+        UserError: a name, an option or the data is wrong.
+        DimeError: training failed.
+    """
+    data = _plugin("dataset", dataset)
+    experiment = Experiment(
+        _plugin("objective", objective),
+        data,
+        _plugin("network", network or data.network),
+        settings or TrainSettings.model_validate(options),
+    )
+    path = training.start(experiment, runs_folder(runs), reporter or Reporter(quiet=True))
+    return Run(path, experiment.train.device)
+
+
+def resume(path: Path | str, *, reporter: Reporter | None = None) -> Run:
+    """Go on with a run that was killed, interrupted or failed; it ends with the bits of one that was not."""
+    return Run(training.resume(Path(path), reporter or Reporter(quiet=True)))
+
+
+def load_run(run: Path | str | None = None, *, runs: Path | str | None = None, device: str = "auto") -> Run:
+    """A finished run by its path or name; without one, the newest in `runs`."""
+    return Run(find_run(None if run is None else str(run), runs_folder(runs)), device)
+
+
+def _plugin(kind: str, given: Plugin | str) -> Any:
+    return make(kind, given) if isinstance(given, str) else given

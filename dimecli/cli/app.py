@@ -1,0 +1,120 @@
+"""The `dime` app, built for one command line: only the command that it names is imported, with its plugins."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from dimecli.errors import DimeError
+
+COMMANDS = {
+    "train": "Train an autoencoder: 'dime train' alone trains DIME on the bundled digits, in seconds.",
+    "sample": "Fit a density to the codes of a run, draw from it and decode.",
+    "plugins": "List the plugins that are installed, or show what one can be told.",
+    "runs": "List the runs, show what one recorded, or remove it.",
+}
+"""One module of `dimecli.cli` each, which has `build(words)` or an `app` with sub-commands."""
+
+INTERRUPTED = 130
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Runs one command line and exits: 0 done, 1 failed, 2 a mistake of the user, 130 interrupted."""
+    raise SystemExit(run(sys.argv[1:] if words is None else words))
+
+
+def run(words: Sequence[str]) -> int:
+    """Runs one command line; returns the exit code. Mistakes are told in one line, bugs are raised."""
+    completing = _words_to_complete()
+    try:
+        if completing is not None:
+            build_app(completing)([], prog_name="dime")  # Typer answers the shell, and exits
+        words = _with_default(words)
+        code = build_app(words)(list(words), prog_name="dime", standalone_mode=False)
+    except (DimeError, typer.TyperException) as error:
+        if completing is None:
+            _complain(error.format_message() if isinstance(error, typer.TyperException) else str(error))
+        return error.exit_code
+    except typer.Abort:
+        _complain("aborted")
+        return 1
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    if code == INTERRUPTED:  # Typer turns an interruption into this
+        _complain("interrupted")
+    return code or 0
+
+
+def build_app(words: Sequence[str]) -> typer.Typer:
+    """The app for one command line.
+
+    Raises:
+        UserError: a plugin or a file that the line names does not exist, or the file has unknown options.
+        PluginError: a plugin that the line names is broken.
+    """
+    app = typer.Typer(name="dime", pretty_exceptions_enable=False, help="Autoencoders with useful latent spaces.")
+    app.callback()(_options)
+    for name, text in COMMANDS.items():
+        if list(words[:1]) != [name]:
+            app.command(name, help=text)(_not_named)
+            continue
+        module = importlib.import_module(f"dimecli.cli.{name}")
+        if hasattr(module, "build"):
+            app.command(name, help=text)(module.build(words[1:]))
+        else:
+            app.add_typer(module.app, name=name, help=text)
+    return app
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from dimecli import __version__
+
+        print(f"dime {__version__}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options of `dime` itself."""
+
+
+def _not_named() -> None:
+    """Stands for a command that this line does not name: its help line is all that is shown of it."""
+
+
+def _with_default(words: Sequence[str]) -> list[str]:
+    """`dime` is `dime --help`; `dime runs` and `dime plugins` list."""
+    if not words:
+        return ["--help"]
+    grouped = words[0] in ("plugins", "runs")
+    if grouped and (len(words) == 1 or (words[1].startswith("-") and words[1] != "--help")):
+        return [words[0], "list", *words[1:]]
+    return list(words)
+
+
+def _words_to_complete() -> list[str] | None:
+    """The finished words of the line that a shell asks to complete; None if no shell asks.
+
+    Bash tells the words and the number of the one at the cursor; the others, the text before it.
+    """
+    if "_DIME_COMPLETE" not in os.environ:
+        return None
+    if "COMP_WORDS" in os.environ:
+        words = os.environ["COMP_WORDS"].split()[1 : int(os.environ.get("COMP_CWORD", "1"))]
+    else:
+        text = os.environ.get("_TYPER_COMPLETE_ARGS", "")
+        words = text.split()[1 : None if text.endswith(" ") else -1]
+    return [word for word in words if word != "="]  # bash sets it apart
+
+
+def _complain(text: str) -> None:
+    typer.secho(f"Error: {' '.join(text.split())}", fg="red", err=True)

@@ -1,0 +1,168 @@
+"""A command put together for the words at hand: its own options, and those of the plugins that it names."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, get_args
+
+import typer
+
+from dimecli.cli.layers import Layer, choose, combine, read_layer
+from dimecli.cli.options import Table, completer, help_text, parameter
+from dimecli.errors import UserError, did_you_mean
+from dimecli.registry import Entry, find, names
+from dimecli.settings import Settings
+
+
+class Parsed:
+    """What was typed, and what presets and files gave; checked when it is asked for."""
+
+    def __init__(self, tables: Mapping[str, Table], values: Mapping[str, Any]) -> None:
+        self._tables = tables
+        self._values = values
+
+    def settings(self, table: str) -> Any:
+        """The checked plugin or settings of a table.
+
+        Raises:
+            UserError: names the option, or the file, table and key, and what is allowed.
+        """
+        return self._tables[table].build(self._values)
+
+    @property
+    def typed(self) -> list[str]:
+        """The flags and names of plugins that were typed."""
+        flags = [table.flag(key) for table in self._tables.values() for key in table.typed(self._values)]
+        return [f"{slot} '{name}'" for slot in (*self._tables, "preset") if (name := self._values.get(slot))] + flags
+
+
+class Line:
+    """Builds the callback of one command from the words after its name.
+
+    The options of a command depend on the plugins that it names, so their names are read before
+    anything is parsed: from the words, then from the file after `--config`, then the defaults.
+
+    Args:
+        work: what the command does; takes a `Parsed` and, by keyword, the command's own options, whose
+            flags are their names.
+        words: the command line after the command's name.
+        kinds: the kinds of plugins that the command chooses.
+        positional: the one of `kinds` that needs no flag; its presets can be chosen.
+    """
+
+    def __init__(
+        self, work: Callable[..., None], words: Sequence[str], kinds: Sequence[str], positional: str = ""
+    ) -> None:
+        self._work = work
+        self._positional = positional
+        self._own = list(inspect.signature(work, eval_str=True).parameters.values())[1:]
+        own = {f"--{item.name.replace('_', '-')}": get_args(item.annotation)[0] for item in self._own}
+        slots = {f"--{'preset' if kind == positional else kind}": str for kind in kinds}
+        self._words = words
+        self._valued = {flag for flag, annotation in (own | slots).items() if annotation is not bool}
+        self._seen, word = peek(words, self._valued, names(positional) if positional else ())
+        if positional and word is not None:
+            self._seen[f"--{positional}"] = word
+        self._taken = {"--help", *own, *slots}
+        self._layers = [read_layer(self._seen["--config"])] if "--config" in self._seen else []
+        self._tables: dict[str, Table] = {}
+        self._slots: list[inspect.Parameter] = []
+        self._options: list[inspect.Parameter] = []
+
+    def entry(self, kind: str, default: str) -> Entry:
+        """The plugin of a kind that the command line names."""
+        return find(kind, self._seen.get(f"--{kind}") or choose(kind, default, self._layers)[0])
+
+    def preset(self, entry: Entry) -> None:
+        """Adds the choice of a preset, and puts the one chosen, if any, below the file."""
+        presets = getattr(entry.plugin, "presets", {})
+        name = self._seen.get("--preset")
+        if name is not None:
+            if name not in presets:
+                raise UserError(f"--preset: {entry.kind} '{entry.name}' has no '{name}'.{did_you_mean(name, presets)}")
+            self._layers.insert(0, Layer(f"preset '{name}'", presets[name]))
+        text = f"Settings that {entry.kind} '{entry.name}' knows by name: {', '.join(presets) or 'none'}."
+        self._slots.append(_slot("preset", help_text(text), presets))
+
+    def plugin(self, kind: str, default: str, text: str) -> Entry:
+        """Adds the choice of a plugin, and the options of the one chosen."""
+        typed = self._seen.get(f"--{kind}")
+        layers = [*self._layers, *([Layer("the command line", {kind: {"name": typed}})] if typed else [])]
+        name, given = choose(kind, default, layers)
+        entry = find(kind, name)
+        table = Table(kind, entry.plugin, f"{kind} '{name}'", given, frozenset(self._taken))
+        self._add(table, f"Options of {table.owner} ({entry.origin})")
+        known = names(kind)
+        shown = help_text(f"{text}: {', '.join(known)}.", f"default: {name}")
+        if kind == self._positional:
+            info = typer.Argument(metavar=kind.upper(), help=shown, autocompletion=completer(known))
+            self._slots.append(parameter(kind, str, info))
+        else:
+            self._slots.append(_slot(kind, shown, known))
+        return entry
+
+    def settings(self, name: str, model: type[Settings], panel: str, short: Mapping[str, str] | None = None) -> None:
+        """Adds the options of a settings class that belongs to no plugin."""
+        given = combine(name, self._layers)
+        self._add(Table(name, model, f"'dime {name}'", given, frozenset(self._taken), short or {}), panel)
+
+    def callback(self) -> Callable[..., None]:
+        """What Typer calls with what it parsed: does the work.
+
+        Raises:
+            UserError: an option's value is missing.
+        """
+        for word, following in pairwise(self._words):
+            if word in self._valued and following in self._taken:
+                raise UserError(f"{word}: its value is missing, before {following}")
+
+        def run(**values: Any) -> None:
+            self._check_positional(values.get(self._positional))
+            self._work(Parsed(self._tables, values), **{item.name: values[item.name] for item in self._own})
+
+        run.__signature__ = inspect.Signature([*self._slots, *self._own, *self._options])  # type: ignore[attr-defined]
+        return run
+
+    def _add(self, table: Table, panel: str) -> None:
+        self._tables[table.name] = table
+        self._taken |= table.flags
+        self._valued |= {table.flag(key) for key, form in table.forms.items() if not form.is_flag}
+        self._options += table.parameters(panel)
+
+    def _check_positional(self, parsed: str | None) -> None:
+        """Refuses a line in which the name was taken for the value of an option before it was parsed."""
+        if parsed is not None and parsed != self._seen.get(f"--{self._positional}"):
+            find(self._positional, parsed)  # most likely it is misspelt
+            raise UserError(f"write {self._positional} '{parsed}' before all options")
+
+
+def _slot(name: str, text: str, known: Iterable[str]) -> inspect.Parameter:
+    option = typer.Option(
+        f"--{name}", metavar="NAME", help=text, rich_help_panel="Plugins", autocompletion=completer(known)
+    )
+    return parameter(name, str, option)
+
+
+def peek(words: Sequence[str], valued: Collection[str], known: Collection[str]) -> tuple[dict[str, str], str | None]:
+    """Values of the flags in `valued`, and the first word that is no option, before anything is parsed.
+
+    The options of the plugins are not known yet: the word after an unknown flag counts as its value
+    unless it is one of the `known` names.
+    """
+    seen: dict[str, str] = {}
+    first = None
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        flag, equals, value = word.partition("=")
+        if word == "--":
+            return seen, first or next(iter(rest), None)
+        if not word.startswith("-"):
+            first = first or word
+        elif equals:
+            seen[flag] = value
+        elif rest and (flag in valued or not (rest[0].startswith("-") or rest[0] in known)):
+            seen[flag] = rest.pop(0)
+    return seen, first

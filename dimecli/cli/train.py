@@ -1,0 +1,100 @@
+"""`dime train`: trains an autoencoder and writes a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dimecli.cli.common import RUNS, AsJson, Config, DryRun, Quiet, Runs, complete_run, print_json
+from dimecli.cli.line import Line, Parsed
+from dimecli.console import Reporter
+from dimecli.distributed import rank
+from dimecli.errors import UserError
+from dimecli.train.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from dimecli.api import Run
+
+Resume = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RUN", help="Continue a run that was interrupted, with its own options.", autocompletion=complete_run
+    ),
+]
+
+
+def train(
+    parsed: Parsed,
+    *,
+    config: Config = None,
+    resume: Resume = None,
+    runs: Runs = RUNS,
+    dry_run: DryRun = False,
+    json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Trains a new run, or continues one, and says what came out."""
+    reporter = Reporter(quiet or rank() > 0)
+    if resume is not None:
+        own = {"--config": config, "--dry-run": dry_run}
+        _refuse_with_resume([*parsed.typed, *(flag for flag, value in own.items() if value)])
+        _report(_resume(resume, runs, reporter), reporter, json)
+    elif dry_run:
+        from dimecli.train.experiment import Experiment
+
+        print_json(Experiment(**_plugins(parsed), train=parsed.settings("train")).config())
+    else:
+        _report(_start(parsed, runs, reporter), reporter, json)
+
+
+def build(words: Sequence[str]) -> Callable[..., None]:
+    """The command for the plugins that these words name."""
+    line = Line(train, words, kinds=("objective", "dataset", "network"), positional="objective")
+    line.preset(line.entry("objective", "dime"))
+    line.settings("train", TrainSettings, "Training")
+    line.plugin("objective", "dime", "What to train for")
+    dataset: Any = line.plugin("dataset", "digits", "Samples to train on").plugin
+    line.plugin("network", dataset.network, "Encoder and decoder")
+    return line.callback()
+
+
+def _plugins(parsed: Parsed) -> dict[str, Any]:
+    return {kind: parsed.settings(kind) for kind in ("objective", "dataset", "network")}
+
+
+def _refuse_with_resume(ignored: Sequence[str]) -> None:
+    if ignored:
+        raise UserError(f"--resume continues a run with its own options; drop {', '.join(ignored)}")
+
+
+def _start(parsed: Parsed, runs: Path, reporter: Reporter) -> Run:
+    from dimecli.machine import set_threads
+
+    plugins, settings = _plugins(parsed), parsed.settings("train")
+    set_threads(settings.threads)
+    from dimecli import api
+
+    return api.train(**plugins, settings=settings, runs=runs, reporter=reporter)
+
+
+def _resume(run: str, runs: Path, reporter: Reporter) -> Run:
+    from dimecli.machine import set_threads
+    from dimecli.run.folder import find_run, read_record
+
+    path = find_run(run, runs)
+    set_threads(read_record(path)["machine"]["threads"])  # another number would give other bits
+    from dimecli import api
+
+    return api.resume(path, reporter=reporter)
+
+
+def _report(run: Run, reporter: Reporter, as_json: bool) -> None:
+    results = run.results
+    if as_json and rank() == 0:
+        print_json({"run": run.path.name, "seconds": results["seconds"], "terms": results["terms"]})
+    terms = ", ".join(f"{name} {value:.4g}" for name, value in results["terms"].items())
+    reporter.say(f"Wrote {run.path} in {results['seconds']:.1f} s: {terms}")
+    reporter.say(f"Next: dime sample {run.path} --density gmm")

@@ -1,0 +1,52 @@
+"""Data-parallel training: several processes that compute what one would on the whole batch."""
+
+from __future__ import annotations
+
+import os
+
+from dimecli.lazy import torch
+
+
+def world() -> int:
+    """Number of processes that train together; 1 unless torchrun started this one."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def rank() -> int:
+    """Number of this process among them; process 0 writes and speaks."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def gather(x: torch.Tensor) -> torch.Tensor:
+    """`(W B, ...)`: the rows of all W processes, in the order of their ranks, with gradients.
+
+    A term that couples the samples of a batch is computed on this by every process alike. Its
+    gradient, averaged over the processes as every gradient is, then equals that of one process
+    that holds the whole batch. With one process this is the identity.
+    """
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return x
+    from dimecli.nn.gather import Gather
+
+    gathered: torch.Tensor = Gather.apply(x)
+    return gathered
+
+
+def from_first(text: str, device: torch.device) -> str:
+    """The text that process 0 gave, at most 4096 bytes, in every process; it waits for all of them."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return text
+    letters = torch.zeros(4096, dtype=torch.uint8)
+    encoded = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
+    letters[: len(encoded)] = encoded
+    letters = letters.to(device)
+    torch.distributed.broadcast(letters, src=0)
+    return bytes(letters.cpu().tolist()).rstrip(b"\0").decode()
+
+
+def average(x: torch.Tensor) -> torch.Tensor:
+    """The mean of `x` over all processes, without gradients."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.all_reduce(x)
+        x /= torch.distributed.get_world_size()
+    return x

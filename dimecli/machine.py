@@ -1,0 +1,51 @@
+"""Devices, threads and what a run records of the machine that it ran on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+
+from dimecli.errors import UserError
+from dimecli.lazy import torch
+
+
+def set_threads(count: int | None) -> None:
+    """Let every numerical library of this process use `count` CPU threads; None leaves them alone.
+
+    Only the command line calls this: it is global. It works best before torch is imported.
+    """
+    if count is None:
+        return
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(count)
+    torch.set_num_threads(count)
+
+
+def pick_device(name: str) -> torch.device:
+    """The device called `auto`, `cpu`, `cuda` or `mps`; auto takes a GPU if there is one.
+
+    Raises:
+        UserError: this machine has no such device.
+    """
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if name == "auto":
+        name = "cuda" if cuda else "mps" if mps else "cpu"
+    if (name == "cuda" and not cuda) or (name == "mps" and not mps):
+        raise UserError(f"--device {name}: torch {torch.__version__} finds no such device here; use auto or cpu")
+    if name == "cuda":
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device(name)
+
+
+def describe(device: torch.device) -> dict[str, object]:
+    """What numbers of a run depend on: versions, processor, device, threads."""
+    return {
+        "platform": platform.platform(),
+        "processor": platform.machine(),
+        "python": sys.version.split()[0],
+        "torch": torch.__version__,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+    }

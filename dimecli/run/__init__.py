@@ -1,0 +1,1 @@
+"""The run folder: written, found, loaded, verified."""

@@ -1,0 +1,61 @@
+"""Samples as files: a PNG that a person looks at and an .npz that a program reads."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dimecli.data.batches import Batches
+from dimecli.run.files import write_atomic
+from dimecli.run.run import Drawn, Run
+
+_READABLE = 64  # pixels: smaller images are enlarged to about this side in a picture
+
+
+def save_samples(run: Run, drawn: Drawn) -> list[Path]:
+    """Write `samples/001-gmm.png` and `.npz` (samples, codes, conditions as JSON) into the run; returns the paths."""
+    folder = run.path / "samples"
+    taken = [int(file.name[:3]) for file in folder.glob("[0-9][0-9][0-9]-*.npz")]
+    stem = f"{max(taken, default=0) + 1:03d}-{drawn.conditions['density']['name']}"
+    conditions = np.array(json.dumps(drawn.conditions))
+    arrays = write_atomic(
+        folder / f"{stem}.npz",
+        lambda file: np.savez_compressed(
+            file, samples=drawn.x.numpy(), codes=drawn.codes.numpy(), conditions=conditions
+        ),
+    )
+    if run.model.spec.modality == "image":
+        picture = write_atomic(folder / f"{stem}.png", lambda file: image_grid(drawn.x, file))
+    else:
+        data = next(Batches(run.samples("test"), torch.device("cpu")).ordered(len(drawn.x)))
+        picture = write_atomic(folder / f"{stem}.png", lambda file: scatter(data, drawn.x, run.path.name, file))
+    return [picture, arrays]
+
+
+def image_grid(images: torch.Tensor, file: Path) -> None:
+    """Write `(n, C, H, W)` images in [0, 1] as a nearly square grid, small ones enlarged by whole pixels."""
+    from torchvision.utils import make_grid, save_image
+
+    scale = max(1, round(_READABLE / max(images.shape[-2:])))
+    large = images.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+    if large.shape[1] not in (1, 3):
+        large = large.mean(1, keepdim=True)  # channels that no screen has
+    save_image(make_grid(large, nrow=math.ceil(math.sqrt(len(images))), pad_value=0.5), file)
+
+
+def scatter(data: torch.Tensor, samples: torch.Tensor, title: str, file: Path) -> None:
+    """Draw the first two coordinates of `(n, D)` data and samples into one picture."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot(title=title, xlabel="x[0]", ylabel="x[1]" if data.shape[1] > 1 else "x[0]")
+    for points, label, color in ((data, "test data", "0.7"), (samples, "samples", "tab:blue")):
+        axes.scatter(points[:, 0], points[:, min(1, points.shape[1] - 1)], s=8, color=color, label=label)
+    axes.legend()
+    figure.savefig(file, dpi=120)

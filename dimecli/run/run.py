@@ -1,0 +1,190 @@
+"""A trained run: its model, its data, its codes and what can be drawn from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+
+from dimecli.data.batches import Batches
+from dimecli.data.samples import Samples, Split
+from dimecli.data.spec import Spec
+from dimecli.errors import DimeError, UserError
+from dimecli.machine import pick_device
+from dimecli.model import Autoencoder
+from dimecli.plugin import Density, Fitted
+from dimecli.registry import entry_of, make, names
+from dimecli.run.files import file_hash, read_tensors, write_tensors
+from dimecli.run.folder import read_record
+from dimecli.seeds import generator
+from dimecli.train.experiment import Experiment, from_config
+from dimecli.train.start import build_model
+
+_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Samples drawn from a density over the codes, with the conditions they were drawn under."""
+
+    x: torch.Tensor  # (n, *shape), in the data's range
+    codes: torch.Tensor  # (n, l)
+    conditions: dict[str, Any]
+
+
+class Run:
+    """A run folder, loaded and verified; everything in it is tensors or JSON, so a stranger's run is safe.
+
+    Raises:
+        UserError: there is no finished run at `path`, or a plugin that it needs is not installed.
+        DimeError: a file is damaged, or was changed since training.
+    """
+
+    def __init__(self, path: Path, device: str = "auto") -> None:
+        self.path = path
+        self.record = read_record(path)
+        if self.record["state"] != "finished":
+            raise UserError(f"run {path.name} is {self.record['state']}, not finished; dime train --resume {path}")
+        self.device = pick_device(device)
+        self.experiment = _experiment(path, self.record)
+        self.model = self._load_model().to(self.device).to(memory_format=torch.channels_last).eval()
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """Seconds, steps, validation terms of the kept weights, gradient shares."""
+        results: dict[str, Any] = self.record["results"]
+        return results
+
+    @cached_property
+    def prior(self) -> Fitted | None:
+        """The distribution that the objective asks its codes to have, if it asks for one."""
+        return self.experiment.objective.prior(self.model)
+
+    def samples(self, split: Split) -> Samples:
+        """The samples that the run was trained (`train`), validated or tested on.
+
+        Raises:
+            UserError: the data changed since the run was trained.
+        """
+        samples = self.experiment.dataset.load(split)
+        if split == "train" and samples.fingerprint() != self.record["data"]["fingerprint"]:
+            name = self.record["config"]["dataset"]["name"]
+            raise UserError(f"the training data of '{name}' are not those that run {self.path.name} was trained on")
+        return samples
+
+    @torch.no_grad()
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """`(B, l)` codes of `(B, *shape)` data, on the CPU."""
+        return self.model.encode(x.to(self.device)).float().cpu()
+
+    @torch.no_grad()
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        """`(B, *shape)` data, in its own range, of `(B, l)` codes, on the CPU."""
+        return torch.cat([self.model.generate(part.to(self.device)).float().cpu() for part in z.split(_BATCH)])
+
+    def codes(self, split: Split) -> torch.Tensor:
+        """`(N, l)` codes of a split; encoded once, then kept in the run."""
+        file = self.path / "codes" / f"{split}.safetensors"
+        if file.exists():
+            tensors, about = read_tensors(file)
+            if about.get("weights") == self.record["weights"]:
+                return tensors["codes"]
+        samples = self.samples(split)
+        batches = Batches(samples, self.device, workers=self.experiment.train.workers)
+        codes = torch.cat([self.encode(x) for x in batches.ordered(_BATCH)])
+        labels = {} if samples.y is None else {"labels": samples.y}
+        write_tensors(file, {"codes": codes, **labels}, {"weights": self.record["weights"]})
+        return codes
+
+    def fit(self, density: Density | str) -> Fitted:
+        """The density fitted to the training codes; fitted once, then kept in the run until its options change.
+
+        Raises:
+            UserError: the density does not fit this latent space, or needs a prior where there is none.
+        """
+        density = _density(density)
+        name, latent_space = entry_of(density).name, self.experiment.objective.latent_space
+        if latent_space not in density.latent_spaces:
+            wanted = ", ".join(sorted(density.latent_spaces))
+            raise UserError(f"--density {name} is for a latent space that is {wanted}; this run's is {latent_space}")
+        file = self.path / "densities" / f"{name}.safetensors"
+        options = {key: value for key, value in density.options().items() if key not in density.sampling_options}
+        about = {"options": options, "weights": self.record["weights"], "split": "train"}
+        if not (file.exists() and read_tensors(file)[1] == about):
+            rng = generator(self.experiment.train.seed, f"density {name}")
+            write_tensors(file, density.fit(self.codes("train"), rng, self.prior).state(), about)
+        state, _ = read_tensors(file)  # always from the file: layouts in memory decide the last bits of samples
+        return density.restore(state, self.prior)
+
+    def sample(self, n: int, density: Density | str = "gmm", seed: int = 0, project: bool | None = None) -> Drawn:
+        """Draw n codes from a density and decode them.
+
+        Args:
+            n: How many.
+            density: A plugin or its name; fitted on demand.
+            seed: The same seed gives the same bits, another one other samples.
+            project: Divide codes by their length before decoding; by default where the latent space
+                is the sphere, because the decoder has seen nothing else.
+        """
+        density = _density(density)
+        spherical = self.experiment.objective.latent_space == "sphere"
+        project = spherical if project is None else project
+        codes = self.fit(density).sample(n, generator(seed, "sample")).float()
+        if project:
+            codes = torch.nn.functional.normalize(codes, dim=1)
+        conditions = {
+            "run": self.path.name,
+            "density": {"name": entry_of(density).name, **density.options()},
+            "fitted_on": "train",
+            "seed": seed,
+            "projected": project,
+        }
+        return Drawn(self.decode(codes), codes, conditions)
+
+    def _load_model(self) -> Autoencoder:
+        file = self.path / "weights.safetensors"
+        if file_hash(file) != self.record["weights"]:
+            raise DimeError(f"{file} is not what the run wrote: it was truncated or edited (SHA-256 differs)")
+        tensors, _ = read_tensors(file)
+        model = build_model(self.experiment, Spec.model_validate(self.record["spec"]))
+        try:
+            model.load_state_dict(tensors)
+        except RuntimeError as error:
+            reason = str(error).replace("\n", " ").strip()
+            raise DimeError(
+                f"{file} does not fit the model that {_origins(self.record)} build now: {reason}"
+            ) from error
+        return model
+
+
+def _density(given: Density | str) -> Density:
+    density: Density = make("density", given) if isinstance(given, str) else given
+    return density
+
+
+def _experiment(path: Path, record: dict[str, Any]) -> Experiment:
+    """The run's experiment, or an error that says which package is missing."""
+    for kind, origin in record["plugins"].items():
+        name = record["config"][kind]["name"]
+        if name not in names(kind):
+            package = f"{origin['distribution']} {origin['version']}"
+            raise UserError(
+                f"run {path.name} needs the {kind} '{name}' of {package}: pip install {origin['distribution']}"
+            )
+    try:
+        return from_config(record["config"])
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        option = ".".join(map(str, first["loc"]))
+        raise DimeError(
+            f"{path / 'run.json'}: option '{option}' does not suit {_origins(record)}: {first['msg']}"
+        ) from error
+
+
+def _origins(record: dict[str, Any]) -> str:
+    found = {f"{origin['distribution']} {origin['version']}" for origin in record["plugins"].values()}
+    return ", ".join(sorted(found))

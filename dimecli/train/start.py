@@ -1,0 +1,151 @@
+"""From an experiment to a finished run folder, and from a killed run to the same."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dimecli import distributed
+from dimecli.console import Reporter
+from dimecli.data.batches import Batches
+from dimecli.data.spec import Spec
+from dimecli.errors import DimeError, UserError
+from dimecli.machine import describe, pick_device
+from dimecli.model import Autoencoder
+from dimecli.run.files import file_hash, write_tensors
+from dimecli.run.folder import create_run, is_training, process, read_record, update_record
+from dimecli.seeds import derive
+from dimecli.train.experiment import Experiment, from_config
+from dimecli.train.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """An experiment with its data read, its model built and its trainer set up."""
+
+    experiment: Experiment
+    trainer: Trainer
+    spec: Spec
+    data: dict[str, Any]
+
+    def record(self) -> dict[str, Any]:
+        """What a run's record says before the first step."""
+        weights = self.trainer.model.parameters()
+        return {
+            "config": self.experiment.config(),
+            "plugins": self.experiment.origins(),
+            "spec": self.spec.options(),
+            "data": self.data,
+            "parameters": sum(weight.numel() for weight in weights),
+            "machine": {**describe(self.trainer.device), "processes": distributed.world()},
+        }
+
+
+def start(experiment: Experiment, runs: Path, reporter: Reporter) -> Path:
+    """Train from scratch in a new folder inside `runs`; returns the folder.
+
+    Raises:
+        UserError: the experiment cannot be trained; no folder was made.
+        DimeError: training failed; the record says why and the last checkpoint is kept.
+    """
+    with _processes(experiment.train.device):
+        ready = _prepare(experiment, reporter)
+        config = experiment.config()
+        if distributed.rank() == 0:
+            record = {**ready.record(), "process": process()}
+            runs = create_run(runs, config["objective"]["name"], config["dataset"]["name"], record)
+        path = Path(distributed.from_first(str(runs), ready.trainer.device))
+        _train(ready, path, reporter, resume=False)
+    return path
+
+
+def resume(path: Path, reporter: Reporter) -> Path:
+    """Go on with a run that was killed, interrupted or failed, from its last checkpoint.
+
+    Raises:
+        UserError: the run is finished, is being trained, or its data changed.
+    """
+    record, first = read_record(path), distributed.rank() == 0
+    if record["state"] == "finished":
+        raise UserError(f"--resume {path.name}: the run is finished; there is nothing to resume")
+    if first and is_training(record):
+        raise UserError(f"--resume {path.name}: process {record['process']['pid']} is training it")
+    experiment = from_config(record["config"])
+    with _processes(experiment.train.device):
+        ready = _prepare(experiment, reporter)
+        if ready.data["fingerprint"] != record["data"]["fingerprint"]:
+            raise UserError(f"--resume {path.name}: the data of '{record['config']['dataset']['name']}' changed since")
+        if first:
+            update_record(path, state="running", error=None, process=process())
+        _train(ready, path, reporter, resume=True)
+    return path
+
+
+def build_model(experiment: Experiment, spec: Spec) -> Autoencoder:
+    """The experiment's model with fresh weights, which its seed alone decides."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(experiment.train.seed, "weights"))
+        return experiment.objective.build(spec, experiment.network)
+
+
+def _prepare(experiment: Experiment, reporter: Reporter) -> _Ready:
+    settings, device = experiment.train, pick_device(experiment.train.device)
+    training, validation = experiment.dataset.training()
+    experiment.check(training.spec.modality)
+    model = build_model(experiment, training.spec)
+    shape = " x ".join(map(str, training.spec.shape))
+    reporter.say(f"{len(training)} training and {len(validation)} validation samples of {shape}, device {device}")
+    batches = Batches(training, device, settings.stream, settings.workers)
+    held_out = Batches(validation, device, settings.stream, settings.workers)
+    trainer = Trainer(experiment.objective, model, settings, batches, held_out, device, reporter)
+    sizes = {"training": len(training), "validation": len(validation), "fingerprint": training.fingerprint()}
+    return _Ready(experiment, trainer, training.spec, sizes)
+
+
+def _train(ready: _Ready, path: Path, reporter: Reporter, resume: bool) -> None:
+    trainer, first = ready.trainer, distributed.rank() == 0
+    weights = path / "weights.safetensors"
+    try:
+        with torch.random.fork_rng():  # a step seeds the global generators, which belong to the caller
+            results = trainer.fit(path, resume)
+        if first:
+            write_tensors(weights, trainer.model.state_dict(), {})
+            update_record(path, state="finished", results=results, weights=file_hash(weights))
+            trainer.checkpoint_file.unlink(missing_ok=True)
+        distributed.from_first("finished", trainer.device)  # the others may read the run once it is whole
+    except BaseException as error:
+        stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+        if first:
+            with suppress(DimeError):  # a full disk must not hide what went wrong first
+                if stopped:
+                    update_record(path, state="interrupted")
+                else:
+                    update_record(path, state="failed", error=str(error) or type(error).__name__)
+        if stopped:
+            reporter.say(f"Go on with: dime train --resume {path}")
+        raise
+
+
+@contextmanager
+def _processes(device: str) -> Iterator[None]:
+    """Join the other processes that torchrun started, if it did, and part from them at the end."""
+    if distributed.world() == 1:
+        yield
+        return
+    cuda = pick_device(device).type == "cuda"
+    if cuda:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    torch.distributed.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(minutes=30))
+    try:
+        yield
+    finally:
+        gc.collect()  # reducers that outlive their process group abort the interpreter's exit
+        torch.distributed.destroy_process_group()

@@ -1,0 +1,65 @@
+"""The loss of a batch, and what it tells about a model without training it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from dimecli import distributed
+from dimecli.model import Autoencoder
+from dimecli.plugin import Objective
+
+
+class Step(nn.Module):
+    """The loss of a batch as a module's forward, so that DDP and torch.compile see the whole step."""
+
+    def __init__(self, objective: Objective, model: Autoencoder, rng: torch.Generator, bf16: bool) -> None:
+        super().__init__()
+        self.objective = objective
+        self.model = model
+        self.rng = rng
+        self.bf16 = bf16
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The named terms of a `(B, *shape)` batch, scalars."""
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+            return self.objective.loss(self.model, x, self.rng).terms
+
+
+def evaluate(step: Step, batches: Iterable[torch.Tensor]) -> dict[str, float]:
+    """The terms averaged over batches of one size and over all processes, and their total.
+
+    Gradients are off: an objective whose loss contains one turns them on for it.
+    """
+    step.model.eval()
+    with torch.no_grad():
+        terms = [step(x) for x in batches]
+    step.model.train()
+    rows = torch.stack([torch.stack(tuple(row.values())) for row in terms])
+    means = distributed.average(rows.mean(0)).tolist()
+    return {**dict(zip(terms[0], means, strict=True)), "total": math.fsum(means)}
+
+
+def gradient_shares(step: Step, x: torch.Tensor) -> dict[str, float]:
+    """Of each term, its share of the gradient's length on the encoder's weights, on one `(B, *shape)` batch.
+
+    A term whose share is near 0 does nothing to the codes, whatever its value.
+    """
+    weights = [weight for weight in step.model.encoder.parameters() if weight.requires_grad]
+    step.model.eval()
+    terms = step(x)
+    norms = torch.stack([_gradient_norm(term, weights) for term in terms.values()])
+    step.model.train()
+    norms = distributed.average(norms)
+    return dict(zip(terms, (norms / norms.sum().clamp_min(1e-38)).tolist(), strict=True))
+
+
+def _gradient_norm(term: torch.Tensor, weights: list[nn.Parameter]) -> torch.Tensor:
+    if not term.requires_grad:
+        return torch.zeros_like(term)
+    gradients = torch.autograd.grad(term, weights, retain_graph=True, allow_unused=True)
+    lengths = [gradient.float().norm() for gradient in gradients if gradient is not None]
+    return torch.stack(lengths).norm() if lengths else torch.zeros_like(term)

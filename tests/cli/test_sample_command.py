@@ -1,0 +1,99 @@
+"""`dime sample` over a run that only records what it was asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+Dime = Callable[..., Any]
+Install = Callable[..., None]
+
+DENSITY = '''
+from pydantic import Field
+from dimecli.plugin import Density
+
+class Flat(Density):
+    """Flat."""
+
+    width: float = Field(1.0, gt=0, description="Width.")
+
+    def fit(self, codes, rng, prior=None): ...
+    def restore(self, state, prior=None): ...
+'''
+
+
+@pytest.fixture
+def asked(install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """Two finished runs and one that is not, a density `flat`, and what the API was asked for."""
+    import dimecli.api
+
+    install("dime-flat", "1.0", {"dimecli.densities": "flat = flat:Flat"}, flat=DENSITY)
+    for number, state in enumerate(("finished", "finished", "interrupted")):
+        folder = tmp_path / "runs" / f"run-{number}"
+        folder.mkdir(parents=True)
+        config = {kind: {"name": kind} for kind in ("objective", "dataset", "network")}
+        record = {"schema": 1, "state": state, "config": config, "created": f"2026-11-2{number}"}
+        record |= {"run": "r", "plugins": {}, "spec": {}, "data": {}, "machine": {}}
+        (folder / "run.json").write_text(json.dumps(record))
+    calls: list[tuple[Any, ...]] = []
+
+    def load_run(path: Path, *, device: str) -> Any:
+        def sample(n: int, density: Any, seed: int, project: bool | None) -> str:
+            calls.append((path.name, device, n, density.options(), seed, project))
+            return "drawn"
+
+        return SimpleNamespace(path=path, sample=sample)
+
+    monkeypatch.setattr(dimecli.api, "load_run", load_run)
+    monkeypatch.setattr(dimecli.api, "save_samples", lambda run, drawn: [run.path / f"{drawn}.png"])
+    return calls
+
+
+def test_sample_draws_from_the_newest_finished_run(dime: Dime, asked: list[Any]) -> None:
+    ran = dime("sample", "--density", "flat", "--json")
+    assert ran.json == {"run": "run-1", "density": "flat", "n": 64, "files": [str(Path("runs/run-1/drawn.png"))]}
+    assert asked == [("run-1", "auto", 64, {"width": 1.0}, 0, None)]
+    assert f"Wrote 64 samples of run-1, density flat: {Path('runs/run-1/drawn.png')}\n" in ran.err
+
+
+@pytest.mark.parametrize("count", ["-n", "--count"])
+def test_options_reach_the_run(dime: Dime, asked: list[Any], count: str) -> None:
+    words = f"sample run-0 --density flat --width 2 {count} 5 --seed 3 --no-project --device cpu --quiet"
+    assert dime(*words.split()) == (0, "", "")
+    assert asked == [("run-0", "cpu", 5, {"width": 2.0}, 3, False)]
+
+
+def test_a_file_gives_the_options_of_sample_too(dime: Dime, asked: list[Any], tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text("[density]\nname = 'flat'\nwidth = 3\n[sample]\ncount = 7\nproject = true\n")
+    assert dime("sample", "--config", "x.toml", "--seed", "1").code == 0
+    assert asked == [("run-1", "auto", 7, {"width": 3.0}, 1, True)]
+
+
+def test_a_dry_run_draws_nothing(dime: Dime, asked: list[Any]) -> None:
+    shown = dime("sample", "--density", "flat", "-n", "3", "--dry-run").json
+    assert shown["run"] == "run-1"
+    assert shown["density"] == {"name": "flat", "width": 1.0}
+    assert shown["sample"]["count"] == 3
+    assert not asked
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("--density flat --width 0", "--width: should be greater than 0, got '0'"),
+        ("--density flat -n 0", "--count: should be greater than or equal to 1, got '0'"),
+        ("--density flt", "no density named 'flt'. Did you mean 'flat'?"),
+        ("--density flat run-9", "no run 'run-9' in runs. Did you mean 'run-"),
+        ("--density flat --runs nowhere", "no finished run in nowhere; train one first: dime train"),
+    ],
+)
+def test_mistakes(dime: Dime, asked: list[Any], words: str, says: str) -> None:
+    ran = dime("sample", *words.split())
+    assert ran.code == 2
+    assert says in ran.err
+    assert not asked

@@ -1,0 +1,148 @@
+"""`dime train` over a Python API that only records what it was called with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dimecli.errors import DimeError
+
+Dime = Callable[..., Any]
+
+
+class Api:
+    """Stands for `dimecli.api`."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self.fails: BaseException | None = None
+
+    def train(self, objective: Any, dataset: Any, network: Any, *, settings: Any, runs: Path, reporter: Any) -> Any:
+        self.calls.append((objective, dataset, network, settings, runs, reporter))
+        return self._run(runs / "new-1")
+
+    def resume(self, path: Path, *, reporter: Any) -> Any:
+        self.calls.append((path, reporter))
+        return self._run(path)
+
+    def _run(self, path: Path) -> Any:
+        if self.fails:
+            raise self.fails
+        return SimpleNamespace(path=path, results={"seconds": 1.25, "terms": {"reconstruction": 2.5, "total": 2.5}})
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Api:
+    import dimecli.api
+
+    fake = Api()
+    monkeypatch.setattr(dimecli.api, "train", fake.train)
+    monkeypatch.setattr(dimecli.api, "resume", fake.resume)
+    return fake
+
+
+@pytest.fixture
+def interrupted(tmp_path: Path) -> str:
+    folder = tmp_path / "runs" / "old-1"
+    folder.mkdir(parents=True)
+    record = {"schema": 1, "state": "interrupted", "config": {}, "machine": {"threads": None}}
+    record |= {"run": "r", "created": "2026-11-20", "plugins": {}, "spec": {}, "data": {}}
+    (folder / "run.json").write_text(json.dumps(record))
+    return "old-1"
+
+
+def test_train_hands_checked_plugins_and_settings_to_the_api(dime: Dime, api: Api) -> None:
+    ran = dime("train", "vae", "--beta", "3", "--dataset", "gaussian-mixture", "--epochs", "2", "--runs", "there")
+    assert ran.code == 0
+    objective, dataset, network, settings, runs, reporter = api.calls[0]
+    assert (type(objective).__name__, objective.beta) == ("VAE", 3.0)
+    assert (type(dataset).__name__, type(network).__name__) == ("GaussianMixture", "MLP")
+    assert settings.epochs == 2
+    assert runs == Path("there")
+    assert not reporter.quiet
+
+
+def test_train_says_what_it_wrote_and_what_comes_next_on_stderr(dime: Dime, api: Api) -> None:
+    ran = dime("train")
+    assert ran.out == ""
+    assert f"Wrote {Path('runs/new-1')} in 1.2 s: reconstruction 2.5, total 2.5\n" in ran.err
+    assert f"Next: dime sample {Path('runs/new-1')} --density gmm\n" in ran.err
+
+
+def test_json_is_one_value_on_stdout_and_quiet_is_silent(dime: Dime, api: Api) -> None:
+    ran = dime("train", "--json", "--quiet")
+    assert ran.json == {"run": "new-1", "seconds": 1.25, "terms": {"reconstruction": 2.5, "total": 2.5}}
+    assert ran.err == ""
+    assert api.calls[0][-1].quiet
+    assert dime("train", "--quiet") == (0, "", "")
+
+
+def test_only_the_first_process_of_several_speaks(dime: Dime, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "1")
+    assert dime("train", "--json") == (0, "", "")
+
+
+def test_runs_come_from_the_environment(dime: Dime, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIME_RUNS", "elsewhere")
+    assert dime("train").code == 0
+    assert api.calls[0][4] == Path("elsewhere")
+
+
+def test_threads_are_set_before_the_work(dime: Dime, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int | None] = []
+    monkeypatch.setattr("dimecli.machine.set_threads", asked.append)
+    dime("train", "--threads", "3")
+    assert asked == [3]
+
+
+def test_a_dry_run_trains_nothing(dime: Dime, api: Api) -> None:
+    assert dime("train", "--dry-run").json["objective"]["name"] == "dime"
+    assert not api.calls
+
+
+def test_resume_takes_the_name_of_a_run_or_its_path(dime: Dime, api: Api, interrupted: str, tmp_path: Path) -> None:
+    assert dime("train", "--resume", interrupted, "--json").json["run"] == "old-1"
+    assert dime("train", "--resume", str(tmp_path / "runs" / "old-1"), "--runs", "elsewhere").code == 0
+    assert [call[0].resolve() for call in api.calls] == [tmp_path / "runs" / "old-1"] * 2
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("vae", "objective 'vae'"),
+        ("--gamma 3", "--gamma"),
+        ("--epochs 3 --network mlp", "network 'mlp', --epochs"),
+        ("--preset paper --dry-run", "preset 'paper', --dry-run"),
+    ],
+)
+def test_resume_refuses_what_it_would_ignore(dime: Dime, api: Api, interrupted: str, words: str, named: str) -> None:
+    ran = dime("train", "--resume", interrupted, *words.split())
+    assert ran == (2, "", f"Error: --resume continues a run with its own options; drop {named}\n")
+    assert not api.calls
+
+
+def test_resuming_what_is_no_run_is_a_mistake(dime: Dime, api: Api, interrupted: str) -> None:
+    ran = dime("train", "--resume", "old-2")
+    assert ran.code == 2
+    assert "no run 'old-2' in runs. Did you mean 'old-1'?" in ran.err
+
+
+def test_a_failure_is_one_line_with_its_own_exit_code(dime: Dime, api: Api) -> None:
+    api.fails = DimeError("term 'kl' is nan\n   at step 3")
+    assert dime("train", "--quiet") == (1, "", "Error: term 'kl' is nan at step 3\n")
+
+
+def test_an_interruption_exits_with_130(dime: Dime, api: Api) -> None:
+    api.fails = KeyboardInterrupt()
+    assert dime("train", "--quiet") == (130, "", "Error: interrupted\n")
+
+
+def test_a_bug_keeps_its_traceback(dime: Dime, api: Api) -> None:
+    api.fails = ZeroDivisionError("a bug")
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        dime("train", "--quiet")

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from dimecli.registry import registered
+
+
+class Ran(NamedTuple):
+    """What a command line gave."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one JSON value on stdout."""
+        return json.loads(self.out)
+
+    @property
+    def flat(self) -> str:
+        """stdout without line breaks and boxes, which depend on the terminal."""
+        return " ".join(self.out.translate(str.maketrans("│╭╮╰╯─", "      ")).split())
+
+
+@pytest.fixture
+def dime(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Ran]:
+    """Runs a command line in an empty folder: `dime("train", "--epochs", "3")`."""
+    from dimecli.cli.app import run
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # Typer sets its own
+    monkeypatch.setenv("COLUMNS", "200")
+    for name in ("DIME_RUNS", "DIME_DATA", "FORCE_COLOR", "GITHUB_ACTIONS"):
+        monkeypatch.delenv(name, raising=False)
+
+    def call(*words: str) -> Ran:
+        code = run(words)
+        out, err = capsys.readouterr()
+        return Ran(code, out, err)
+
+    return call
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Puts a third-party distribution on `sys.path`: its modules and the metadata that pip would write.
+
+    `install("dime-more", "0.3", {"dimecli.objectives": "mine = mine_mod:Mine"}, mine_mod="...source...")`
+    """
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(site)
+
+    def add(name: str, version: str, points: dict[str, str], **modules: str) -> None:
+        info = site / f"{name.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text("".join(f"[{group}]\n{lines}\n" for group, lines in points.items()))
+        for module, source in modules.items():
+            (site / f"{module}.py").write_text(source)
+            monkeypatch.delitem(sys.modules, module, raising=False)
+        importlib.invalidate_caches()
+        registered.cache_clear()
+
+    yield add
+    registered.cache_clear()
+    for module in [name for name, module in sys.modules.items() if str(site) in str(getattr(module, "__file__", ""))]:
+        del sys.modules[module]

@@ -1,0 +1,60 @@
+"""Likelihoods against torch.distributions."""
+
+import pytest
+import torch
+from torch import distributions
+
+from dimecli.data.likelihood import Bernoulli, Gaussian
+
+SHAPES = [(5, 3), (4, 1, 6, 6), (2, 3, 4, 5)]
+
+
+def data(shape: tuple[int, ...], dtype: torch.dtype, seed: int) -> torch.Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("variance", [0.5, 1.0, 0.01])
+def test_gaussian_nll_and_constant(shape: tuple[int, ...], dtype: torch.dtype, variance: float) -> None:
+    x, mean = data(shape, dtype, 0), data(shape, dtype, 1)
+    likelihood = Gaussian(variance=variance)
+    exact = -distributions.Normal(mean, variance**0.5).log_prob(x).flatten(1).sum(1)
+    found = likelihood.nll(mean, x) + likelihood.constant * x[0].numel()
+    torch.testing.assert_close(found, exact, rtol=1e-4, atol=1e-4)
+
+
+def test_gaussian_of_variance_one_half_is_the_squared_error() -> None:
+    x, mean = data((4, 1, 3, 3), torch.float32, 0), data((4, 1, 3, 3), torch.float32, 1)
+    torch.testing.assert_close(Gaussian().nll(mean, x), (x - mean).square().flatten(1).sum(1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_bernoulli_nll(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    x, logits = data(shape, dtype, 0).round(), 4 * data(shape, dtype, 1) - 2
+    exact = -distributions.Bernoulli(logits=logits).log_prob(x).flatten(1).sum(1)
+    torch.testing.assert_close(Bernoulli().nll(logits, x) + Bernoulli().constant, exact)
+
+
+def test_samples_have_the_moments_of_the_law() -> None:
+    rng = torch.Generator().manual_seed(0)
+    mean = torch.tensor([[0.2, 0.9]]).expand(40000, -1)
+    gaussian = Gaussian(variance=0.25).sample(mean, rng)
+    torch.testing.assert_close(gaussian.mean(0), mean[0], atol=0.0125, rtol=0)  # 5 standard errors
+    torch.testing.assert_close(gaussian.var(0), torch.full((2,), 0.25), atol=0.009, rtol=0)
+    coins = Bernoulli().sample(mean.logit(), rng)
+    assert set(coins.unique().tolist()) == {0.0, 1.0}
+    torch.testing.assert_close(coins.mean(0), mean[0], atol=0.0125, rtol=0)
+
+
+def test_bounded_means_stay_in_the_range_of_pixels() -> None:
+    bounded = Gaussian(bounded=True)
+    assert bounded.mean(torch.tensor([-0.5, 0.5, 1.5])).tolist() == [0, 0.5, 1]
+    assert bounded.output()(torch.tensor([-100.0, 100.0])).tolist() == [0, 1]
+    assert Gaussian().mean(torch.tensor([-0.5, 1.5])).tolist() == [-0.5, 1.5]
+
+
+def test_half_precision_means_are_compared_in_float32() -> None:
+    assert Gaussian().nll(torch.zeros(2, 3, dtype=torch.bfloat16), torch.ones(2, 3)).dtype == torch.float32
+    assert Bernoulli().nll(torch.zeros(2, 3, dtype=torch.bfloat16), torch.ones(2, 3)).dtype == torch.float32

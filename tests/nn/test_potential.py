@@ -1,0 +1,82 @@
+"""The log-potential against closed forms and a double loop in float64."""
+
+import math
+
+import pytest
+import torch
+from scipy.special import gammaln, ive
+
+from dimecli.nn.potential import log_potential
+
+DTYPES = [torch.float32, torch.float64]
+
+
+def brute_force(z: torch.Tensor, gamma: float) -> float:
+    rows = z.double().tolist()
+    pairs = [math.exp(-gamma * math.dist(a, b) ** 2) for i, a in enumerate(rows) for j, b in enumerate(rows) if i != j]
+    return math.log(math.fsum(pairs) / len(pairs))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("count", "size", "gamma"), [(2, 2, 2.0), (7, 3, 5e-3), (20, 16, 2.0), (33, 1, 0.5)])
+def test_equals_the_double_loop_of_eq_6(dtype: torch.dtype, count: int, size: int, gamma: float) -> None:
+    z = torch.randn(count, size, generator=torch.Generator().manual_seed(count), dtype=dtype)
+    assert log_potential(z, gamma).item() == pytest.approx(brute_force(z, gamma), rel=1e-5, abs=2e-6)
+
+
+@pytest.mark.parametrize("gamma", [5e-3, 2.0])
+def test_identical_codes_give_zero(gamma: float) -> None:
+    z = torch.nn.functional.normalize(torch.ones(10, 16), dim=1)
+    assert log_potential(z, gamma).item() == pytest.approx(0, abs=2e-6)
+
+
+@pytest.mark.parametrize("gamma", [5e-3, 2.0])
+def test_antipodal_halves(gamma: float) -> None:
+    count = 12
+    z = torch.zeros(count, 4, dtype=torch.float64)
+    z[:6, 0], z[6:, 0] = 1, -1
+    same, other = 2 * math.comb(6, 2), 36
+    expected = math.log((same + other * math.exp(-4 * gamma)) / math.comb(count, 2))
+    assert log_potential(z, gamma).item() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(("size", "gamma"), [(16, 2.0), (16, 5e-3), (64, 2.0), (3, 1.0)])
+def test_uniform_codes_give_theorem_3(size: int, gamma: float) -> None:
+    """Theorem 3's a(sigma, l) with k = 1/sigma^2 = 2 gamma; at gamma = 2, l = 16 its logarithm is -3.513."""
+    k, order = 2 * gamma, size / 2 - 1
+    expected = gammaln(size / 2) + order * math.log(2 / k) + math.log(ive(order, k))  # ive has the e^-k
+    z = torch.randn(3000, size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    value = log_potential(torch.nn.functional.normalize(z, dim=1), gamma).item()
+    assert value == pytest.approx(expected, rel=5e-3)
+    if (size, gamma) == (16, 2.0):
+        assert expected == pytest.approx(-3.513, abs=1e-3)
+
+
+def test_paper_gamma_hardly_tells_two_points_from_the_uniform_law_and_gamma_2_does() -> None:
+    uniform = torch.nn.functional.normalize(torch.randn(400, 16, generator=torch.Generator().manual_seed(0)), dim=1)
+    antipodal = torch.zeros(400, 16)
+    antipodal[:200, 0], antipodal[200:, 0] = 1, -1
+    assert abs(log_potential(antipodal.double(), 5e-3) - log_potential(uniform.double(), 5e-3)) < 1e-4
+    assert log_potential(antipodal, 2.0) > log_potential(uniform, 2.0) + 2
+
+
+def test_finite_for_codes_of_any_length() -> None:
+    """A naive log of a mean of exponentials is log 0 here."""
+    z = (500 * torch.randn(50, 16, generator=torch.Generator().manual_seed(1))).requires_grad_()
+    value = log_potential(z, 2.0)
+    value.backward()
+    assert value.isfinite()
+    assert z.grad is not None
+    assert z.grad.isfinite().all()
+
+
+def test_computes_in_float32_for_bfloat16_codes() -> None:
+    z = torch.nn.functional.normalize(torch.randn(100, 16, generator=torch.Generator().manual_seed(2)), dim=1)
+    value = log_potential(z.bfloat16(), 5e-3)
+    assert value.dtype == torch.float32
+    assert value.item() == pytest.approx(brute_force(z.bfloat16(), 5e-3), rel=1e-3)
+
+
+def test_gradient() -> None:
+    z = torch.randn(6, 3, generator=torch.Generator().manual_seed(3), dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda z: log_potential(z, 0.7), (z,))

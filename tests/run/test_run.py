@@ -1,0 +1,178 @@
+"""A loaded run: codes, densities and samples, and what it refuses."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dimecli.api import Run, load_run, save_samples, train
+from dimecli.errors import DimeError, UserError
+from dimecli.registry import make
+from dimecli.run.files import read_tensors, write_tensors
+from dimecli.run.folder import read_record, update_record
+
+NETWORK = make("network", "mlp", widths=(16,))
+
+
+def trained(runs: Path, objective: str = "dime", dataset: str = "digits") -> Run:
+    return train(objective, dataset, NETWORK, runs=runs, epochs=2)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return trained(tmp_path_factory.mktemp("runs"))
+
+
+def test_loading_gives_the_same_model(run: Run) -> None:
+    again = load_run(run.path)
+    for name, tensor in run.model.state_dict().items():
+        assert torch.equal(again.model.state_dict()[name], tensor)
+    assert not again.model.training
+    assert load_run(runs=run.path.parent).path == run.path
+
+
+def test_codes_are_encoded_once_and_lie_on_the_sphere(run: Run) -> None:
+    codes = run.codes("test")
+    x = run.samples("test").x
+    assert isinstance(x, torch.Tensor)
+    torch.testing.assert_close(codes, run.encode(x))
+    torch.testing.assert_close(codes.norm(dim=1), torch.ones(len(codes)))
+    tensors, _ = read_tensors(run.path / "codes" / "test.safetensors")
+    assert torch.equal(tensors["codes"], codes)
+    labels = run.samples("test").y
+    assert labels is not None
+    assert torch.equal(tensors["labels"], labels)
+
+
+def test_densities_are_fitted_on_train_codes_alone(run: Run) -> None:
+    fitted = run.fit("gaussian")
+    codes = run.codes("train").double()
+    z = torch.randn(5, 16, dtype=torch.float64)
+    expected = torch.distributions.MultivariateNormal(codes.mean(0), torch.cov(codes.T)).log_prob(z)
+    torch.testing.assert_close(fitted.log_prob(z), expected, rtol=1e-3, atol=1e-2)
+
+
+def test_a_fit_is_kept_until_its_options_change(run: Run) -> None:
+    file = run.path / "densities" / "gmm.safetensors"
+    run.fit(make("density", "gmm", components=2))
+    first = file.read_bytes()
+    file_time = file.stat().st_mtime_ns
+    run.fit(make("density", "gmm", components=2, temperature=0.5))
+    assert file.stat().st_mtime_ns == file_time, "the temperature belongs to sampling, not to the fit"
+    run.fit(make("density", "gmm", components=3))
+    assert file.read_bytes() != first
+    assert read_tensors(file)[0]["weights"].shape == (3,)
+
+
+@pytest.mark.parametrize("density", ["gmm", "gaussian", "prior", "sphere-uniform"])
+def test_same_seed_same_bits_another_seed_other_samples(run: Run, density: str) -> None:
+    first, again, other = run.sample(9, density, 1), run.sample(9, density, 1), run.sample(9, density, 2)
+    assert torch.equal(first.x, again.x)
+    assert torch.equal(first.codes, again.codes)
+    assert not torch.isclose(first.codes, other.codes).any()
+    assert first.x.shape == (9, 1, 8, 8)
+    assert first.x.min() >= 0
+    assert first.x.max() <= 1
+
+
+def test_samples_are_projected_to_the_sphere_unless_told_not_to(run: Run) -> None:
+    torch.testing.assert_close(run.sample(50, "gmm").codes.norm(dim=1), torch.ones(50))
+    free = run.sample(50, "gmm", project=False)
+    assert free.codes.norm(dim=1).std() > 1e-3
+    assert free.conditions["projected"] is False
+
+
+def test_temperature_zero_goes_to_the_means(run: Run) -> None:
+    cold = run.sample(50, make("density", "gaussian", temperature=1e-6), project=False)
+    torch.testing.assert_close(cold.codes, run.codes("train").mean(0).expand(50, -1), atol=1e-4, rtol=0)
+
+
+def test_saved_samples_read_back_without_pickle(run: Run) -> None:
+    drawn = run.sample(5, "gmm", seed=3)
+    picture, arrays = save_samples(run, drawn)
+    second = save_samples(run, drawn)[0]
+    assert picture != second, "nothing is overwritten"
+    found = np.load(arrays, allow_pickle=False)
+    assert np.array_equal(found["samples"], drawn.x.numpy())
+    assert np.array_equal(found["codes"], drawn.codes.numpy())
+    assert json.loads(str(found["conditions"]))["density"]["name"] == "gmm"
+
+    from PIL import Image
+
+    with Image.open(picture) as image:
+        assert image.size == (3 * 66 + 2, 2 * 66 + 2), "5 digits of 8 pixels, enlarged 8 times, in 3 columns"
+
+
+def test_vectors_are_drawn_as_a_scatter_plot(tmp_path: Path) -> None:
+    run = trained(tmp_path, "vae", "gaussian-mixture")
+    picture, _ = save_samples(run, run.sample(20, "prior"))
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_densities_that_do_not_fit_the_latent_space(tmp_path: Path) -> None:
+    flat = trained(tmp_path, "ae")
+    with pytest.raises(UserError, match="--density sphere-uniform is for a latent space that is sphere"):
+        flat.sample(2, "sphere-uniform")
+    with pytest.raises(UserError, match="no prior"):
+        flat.sample(2, "prior")
+
+
+def test_weights_that_were_truncated_or_edited(tmp_path: Path) -> None:
+    run = trained(tmp_path)
+    file = run.path / "weights.safetensors"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-10])
+    with pytest.raises(DimeError, match="truncated or edited"):
+        load_run(run.path)
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(DimeError, match="truncated or edited"):
+        load_run(run.path)
+    file.unlink()
+    with pytest.raises(DimeError, match="cannot be read"):
+        load_run(run.path)
+
+
+def test_weights_of_another_model(tmp_path: Path) -> None:
+    from dimecli.run.files import file_hash
+
+    run = trained(tmp_path)
+    write_tensors(run.path / "weights.safetensors", {"x": torch.zeros(1)}, {})
+    update_record(run.path, weights=file_hash(run.path / "weights.safetensors"))
+    with pytest.raises(DimeError, match=r"does not fit the model that dimecli .* build now") as caught:
+        load_run(run.path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_plugin_that_is_gone_is_named_with_its_package(tmp_path: Path) -> None:
+    run = trained(tmp_path)
+    record = read_record(run.path)
+    config = {**record["config"], "objective": {"name": "wonder"}}
+    origin = {**record["plugins"]["objective"], "distribution": "dime-wonder", "version": "2.1"}
+    update_record(run.path, config=config, plugins={**record["plugins"], "objective": origin})
+    with pytest.raises(UserError, match=r"needs the objective 'wonder' of dime-wonder 2\.1: pip install dime-wonder"):
+        load_run(run.path)
+
+
+def test_an_option_that_a_plugin_no_longer_has(tmp_path: Path) -> None:
+    run = trained(tmp_path)
+    config = read_record(run.path)["config"]
+    update_record(run.path, config={**config, "objective": {**config["objective"], "fancy": 1}})
+    with pytest.raises(DimeError, match=r"fancy.*dimecli") as caught:
+        load_run(run.path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_that_is_not_finished_says_how_to_go_on(tmp_path: Path) -> None:
+    run = trained(tmp_path)
+    update_record(run.path, state="failed")
+    with pytest.raises(UserError, match="is failed, not finished; dime train --resume"):
+        load_run(run.path)
+
+
+def test_data_that_changed_since(tmp_path: Path) -> None:
+    run = trained(tmp_path)
+    update_record(run.path, data={**run.record["data"], "fingerprint": "0"})
+    with pytest.raises(UserError, match="are not those that run"):
+        load_run(run.path).codes("train")

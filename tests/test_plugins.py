@@ -1,0 +1,27 @@
+"""Every built-in plugin keeps the contract that third parties' plugins are held to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dimecli.plugin import KINDS
+from dimecli.registry import registered
+from dimecli.testing import check_plugin
+
+BUILT_IN = [(kind, entry.name) for kind in KINDS for entry in registered(kind) if entry.distribution == "dimecli"]
+
+
+def test_there_are_some_of_every_kind() -> None:
+    assert {kind for kind, _ in BUILT_IN} == set(KINDS)
+
+
+@pytest.mark.parametrize(("kind", "name"), BUILT_IN)
+def test_built_in(kind: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # data that happen to lie around would take long
+    monkeypatch.delenv("DIME_DATA", raising=False)
+    unchecked = check_plugin(kind, name)
+    if unchecked:
+        assert kind == "dataset"
+        pytest.skip(unchecked)

@@ -1,0 +1,322 @@
+"""`check_plugin` passes what keeps the contract, and names what does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from dimecli.errors import PluginError, UserError
+from dimecli.testing import check_plugin
+
+SOURCE = '''
+from pydantic import Field
+from dimecli.data.samples import Samples
+from dimecli.errors import UserError
+from dimecli.lazy import F, nn, torch
+from dimecli.plugin import Dataset, Density, Loss, Network, Objective
+from dimecli.data.spec import Spec
+from dimecli.data.likelihood import Gaussian
+
+
+class Good(Objective):
+    """Reconstruction, and codes near 0."""
+
+    lam: float = Field(0.1, ge=0, validation_alias="lambda", description="Weight of the codes' length.")
+    presets = {"weak": {"objective": {"lambda": 0.0}, "train": {"epochs": 3}, "network": {"name": "good", "width": 4}}}
+
+    def loss(self, model, x, rng):
+        z = model.encode(x)
+        noisy = z + 0.01 * torch.randn(z.shape, generator=rng)
+        return Loss(nll=self.reconstruction(model, x, noisy), length=self.lam * z.square().mean())
+
+
+class Undocumented(Good):
+    pass
+
+
+class Blank(Good):
+    """An option without a word."""
+
+    x: int = 3
+
+
+class Formless(Good):
+    """An option that nobody can type."""
+
+    x: dict[str, int] = Field({}, description="No form.")
+
+
+class NoFlag(Good):
+    """An option that would be --no-x."""
+
+    no_x: int = Field(1, description="Bad name.")
+
+
+class PresetKey(Good):
+    """A preset with a key of no table."""
+
+    presets = {"p": {"objective": {"lamda": 1.0}}}
+
+
+class PresetTable(Good):
+    """A preset with a table of nobody."""
+
+    presets = {"p": {"objectiv": {}}}
+
+
+class PresetValue(Good):
+    """A preset out of bounds."""
+
+    presets = {"p": {"train": {"epochs": 0}}}
+
+
+class PresetNameless(Good):
+    """A preset for a network that it does not name."""
+
+    presets = {"p": {"network": {"width": 4}}}
+
+
+class GlobalNoise(Good):
+    """Draws from the wrong generator."""
+
+    def loss(self, model, x, rng):
+        return Loss(nll=model.nll(x, model.encode(x)).mean() + torch.rand(()))
+
+
+class Unseeded(Good):
+    """Draws from a generator of its own."""
+
+    def loss(self, model, x, rng):
+        rng = torch.Generator()
+        rng.seed()
+        return Loss(nll=model.nll(x, model.encode(x)).mean() + torch.rand((), generator=rng))
+
+
+class Detached(Good):
+    """Forgets the encoder."""
+
+    def loss(self, model, x, rng):
+        return Loss(nll=model.nll(x, model.encode(x).detach()).mean())
+
+
+class Rising(Good):
+    """Goes uphill."""
+
+    def loss(self, model, x, rng):
+        nll = model.nll(x, model.encode(x)).mean()
+        return Loss(nll=2 * nll.detach() - nll)
+
+
+class NotFinite(Good):
+    """Divides by zero."""
+
+    def loss(self, model, x, rng):
+        return Loss(nll=model.nll(x, model.encode(x)).mean() / 0)
+
+
+class Off(Good):
+    """Says sphere, but stays flat."""
+
+    latent_space = "sphere"
+
+    def build(self, spec, network):
+        from dimecli.model import Autoencoder
+        return Autoencoder(spec, network.encoder(spec, 4), network.decoder(spec, 4), 4)
+
+
+class Normal:
+    def __init__(self, scale, size):
+        self.scale, self.size = scale, size
+
+    def sample(self, n, rng):
+        return self.scale * torch.randn(n, self.size, generator=rng)
+
+    def log_prob(self, z):
+        return -0.5 * (z / self.scale).square().sum(1)
+
+    def state(self):
+        return {"scale": self.scale}
+
+
+class BadPrior(Good):
+    """Its prior has another size."""
+
+    def prior(self, model):
+        return Normal(torch.ones(()), 9)
+
+
+class GoodNetwork(Network):
+    """Linear maps."""
+
+    width: int = Field(2, ge=1, description="Width.")
+    modalities = frozenset({"image", "vector"})
+
+    def encoder(self, spec, features):
+        return nn.Sequential(nn.Flatten(), nn.Linear(spec.elements, features))
+
+    def decoder(self, spec, latent_size):
+        return nn.Sequential(self.linear(spec, latent_size), nn.Unflatten(1, spec.shape), spec.likelihood.output())
+
+    def linear(self, spec, latent_size):
+        return nn.Linear(latent_size, spec.elements)
+
+
+class Flat(GoodNetwork):
+    """Forgets the shape."""
+
+    def decoder(self, spec, latent_size):
+        return nn.Sequential(self.linear(spec, latent_size), spec.likelihood.output())
+
+
+class Unbounded(GoodNetwork):
+    """Forgets the likelihood."""
+
+    def decoder(self, spec, latent_size):
+        return nn.Sequential(self.linear(spec, latent_size), nn.Unflatten(1, spec.shape))
+
+
+class Nothing(GoodNetwork):
+    """Takes nothing."""
+
+    modalities = frozenset()
+
+
+class GoodDataset(Dataset):
+    """Noise."""
+
+    network = "good"
+
+    def read(self, split):
+        spec = Spec(modality="vector", shape=(3,), likelihood=Gaussian(), classes=("a", "b"))
+        x = torch.randn(20, 3, generator=torch.Generator().manual_seed(5))
+        return Samples(spec, x, torch.arange(20) % 2)
+
+
+class Missing(GoodDataset):
+    """Is not here."""
+
+    def read(self, split):
+        raise UserError("the noise is not there; make some")
+
+
+class Labels(GoodDataset):
+    """Counts from 1."""
+
+    def read(self, split):
+        samples = super().read(split)
+        return Samples(samples.spec, samples.x, samples.y + 1)
+
+
+class Orphan(GoodDataset):
+    """Wants a network that nobody has."""
+
+    network = "nobody"
+
+
+class Fickle(GoodDataset):
+    """Never the same."""
+
+    def read(self, split):
+        samples = super().read(split)
+        return Samples(samples.spec, torch.randn(20, 3), samples.y)
+
+
+class GoodDensity(Density):
+    """A normal distribution around 0."""
+
+    def fit(self, codes, rng, prior=None):
+        return Normal(codes.std(), codes.shape[1])
+
+    def restore(self, state, prior=None):
+        return Normal(state["scale"], 4)
+
+
+class Forgetful(GoodDensity):
+    """Forgets what it learned."""
+
+    def restore(self, state, prior=None):
+        return Normal(torch.ones(()), 4)
+
+
+class Refusing(GoodDensity):
+    """Does not work as it is."""
+
+    def fit(self, codes, rng, prior=None):
+        raise UserError("--power is missing")
+'''
+
+BROKEN = {
+    ("objective", "Undocumented"): "no one-line summary",
+    ("objective", "Blank"): "option 'x' has no description",
+    ("objective", "Formless"): "option 'x': dict[str, int] has no form on a command line",
+    ("objective", "NoFlag"): "option 'no_x' makes no flag",
+    (
+        "objective",
+        "PresetKey",
+    ): "preset 'p' of PresetKey, table [objective] has no option 'lamda'. Did you mean 'lambda'?",
+    ("objective", "PresetTable"): "preset 'p' of PresetTable, table [objectiv] does not exist",
+    ("objective", "PresetValue"): "greater than or equal to 1",
+    ("objective", "PresetNameless"): "table [network] names no plugin",
+    ("objective", "GlobalNoise"): "GlobalNoise on images: loss draws from torch's global generator",
+    ("objective", "Unseeded"): "the same generator gives another loss",
+    ("objective", "Detached"): "encoder.1.weight gets no gradient",
+    ("objective", "Rising"): "20 steps of Adam do not lower the loss",
+    ("objective", "NotFinite"): "the loss is inf",
+    ("objective", "Off"): "encode(x) leaves the unit sphere",
+    ("objective", "BadPrior"): "the prior: sample(50, rng) is (50, 9); return (50, 4)",
+    ("network", "Flat"): "Flat on images: decoder(spec, 4)(z) is (3, 288); return (3, 3, 12, 8)",
+    ("network", "Unbounded"): "means of pixels leave [0, 1]; end the decoder in spec.likelihood.output()",
+    ("network", "Nothing"): "takes no modality",
+    ("dataset", "Labels"): "labels do not match",
+    ("dataset", "Orphan"): "there is no network 'nobody'",
+    ("dataset", "Fickle"): "a second read gives other samples",
+    ("density", "Forgetful"): "what restore gives is not what fit gave",
+    ("density", "Refusing"): "its defaults do not work: --power is missing",
+    ("objective", "Heavy"): "its module imports ['PIL']; take it from dimecli.lazy",
+}
+GROUPS = {
+    "objective": "dimecli.objectives",
+    "network": "dimecli.networks",
+    "dataset": "dimecli.datasets",
+    "density": "dimecli.densities",
+}
+
+
+@pytest.fixture(autouse=True)
+def cases(install: Callable[..., None]) -> None:
+    modules = {"Heavy": "heavy_case"}
+    lines = {
+        kind: [f"{name} = {modules.get(name, 'cases')}:{name}" for k, name in BROKEN if k == kind] for kind in GROUPS
+    }
+    lines["objective"] += ["good = cases:Good", "absent = cases:Absent"]
+    lines["network"] += ["good = cases:GoodNetwork"]
+    lines["dataset"] += ["good = cases:GoodDataset", "missing = cases:Missing"]
+    lines["density"] += ["good = cases:GoodDensity"]
+    heavy = "import PIL\nfrom cases import Good\n\nclass Heavy(Good):\n    'Heavy.'\n"
+    points = {GROUPS[kind]: "\n".join(lines[kind]) for kind in GROUPS}
+    install("dime-cases", "1.0", points, cases=SOURCE, heavy_case=heavy)
+
+
+@pytest.mark.parametrize("kind", GROUPS)
+def test_a_good_plugin_passes(kind: str) -> None:
+    assert check_plugin(kind, "good") is None
+
+
+def test_a_dataset_that_is_not_here_says_so() -> None:
+    reason = check_plugin("dataset", "missing")
+    assert reason == "dataset 'missing' of dime-cases 1.0 (cases:Missing): the noise is not there; make some"
+
+
+@pytest.mark.parametrize(("kind", "name"), BROKEN)
+def test_a_broken_plugin_is_told_what_is_wrong(kind: str, name: str) -> None:
+    with pytest.raises(AssertionError) as caught:
+        check_plugin(kind, name)
+    assert BROKEN[kind, name] in str(caught.value)
+
+
+def test_what_is_not_there_cannot_be_checked() -> None:
+    with pytest.raises(UserError, match="no objective named 'nobody'"):
+        check_plugin("objective", "nobody")
+    with pytest.raises(PluginError, match="failed to import"):
+        check_plugin("objective", "absent")

@@ -1,0 +1,103 @@
+"""Two gloo processes train as one: the loss, the gradients and whole runs, batch-wide terms included."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dimecli.api import train
+from dimecli.registry import make
+from dimecli.run.folder import list_runs, read_record
+
+GRADIENTS = """
+import os, sys, torch, torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+from safetensors.torch import save_file
+from dimecli.data.likelihood import Gaussian
+from dimecli.data.spec import Spec
+from dimecli.distributed import average, rank
+from dimecli.registry import make
+from dimecli.train.step import Step
+
+torch.set_num_threads(1)
+dist.init_process_group("gloo")
+objective = make("objective", "dime", lam=0.5)
+torch.manual_seed(0)
+spec = Spec(modality="image", shape=(1, 4, 4), likelihood=Gaussian(bounded=True))
+model = objective.build(spec, make("network", "mlp", widths=(8,))).double()
+x = torch.rand(100, 1, 4, 4, dtype=torch.float64)
+step = DistributedDataParallel(Step(objective, model, torch.Generator(), False))
+terms = step(x[50 * rank() : 50 * (rank() + 1)])
+torch.stack(tuple(terms.values())).sum().backward()
+losses = average(torch.stack(tuple(terms.values())).detach())
+if rank() == 0:
+    save_file({"loss": losses, **{name: p.grad for name, p in model.named_parameters()}}, sys.argv[1])
+dist.barrier()
+os._exit(0)  # gloo's threads may abort the interpreter's own exit
+"""
+
+
+def two_processes(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of this Python in two processes that know each other."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [*torchrun, sys.executable, *command],
+        check=True,
+        env=environment,
+        timeout=180,
+        text=True,
+        stdout=subprocess.PIPE,
+    )
+
+
+def train_two(runs: Path, *options: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """`dime train` in two processes; returns what it printed and the history."""
+    common = ["--epochs", "3", "--device", "cpu", "--threads", "1", "--runs", str(runs), "--json"]
+    printed = json.loads(two_processes("-m", "dimecli", "train", *options, *common).stdout)
+    history = (runs / list_runs(runs)[0]["run"] / "history.jsonl").read_text().splitlines()
+    return printed, [json.loads(line) for line in history]
+
+
+def test_loss_and_gradients_equal_those_of_one_process(tmp_path: Path) -> None:
+    two_processes("-c", GRADIENTS, str(tmp_path / "two.safetensors"))
+    two = load_file(tmp_path / "two.safetensors")
+
+    from dimecli.data.likelihood import Gaussian
+    from dimecli.data.spec import Spec
+
+    objective = make("objective", "dime", lam=0.5)
+    torch.manual_seed(0)
+    spec = Spec(modality="image", shape=(1, 4, 4), likelihood=Gaussian(bounded=True))
+    model = objective.build(spec, make("network", "mlp", widths=(8,))).double()
+    x = torch.rand(100, 1, 4, 4, dtype=torch.float64)
+    loss = objective.loss(model, x, torch.Generator())
+    loss.total.backward()
+    torch.testing.assert_close(two["loss"], torch.stack(tuple(loss.terms.values())).detach(), rtol=1e-12, atol=1e-14)
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(two[name], parameter.grad, rtol=1e-9, atol=1e-13, msg=name)
+
+
+@pytest.mark.slow
+def test_a_run_of_two_processes_is_the_run_of_one(tmp_path: Path) -> None:
+    two, history = train_two(tmp_path / "two", "dime", "--widths", "16")
+    network = make("network", "mlp", widths=(16,))
+    one = train("dime", "digits", network, runs=tmp_path / "one", epochs=3, device="cpu")
+    rows = list_runs(tmp_path / "two")
+    assert [row["state"] for row in rows] == ["finished"], "one process writes"
+    assert read_record(tmp_path / "two" / rows[0]["run"])["machine"]["processes"] == 2
+    assert two["terms"] == pytest.approx(one.results["terms"], rel=1e-3, abs=1e-5)
+    alone = json.loads((one.path / "history.jsonl").read_text().splitlines()[-1])
+    assert history[-1]["train"] == pytest.approx(alone["train"], rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.slow
+def test_two_processes_draw_different_noise_and_train_batch_norm(tmp_path: Path) -> None:
+    _, history = train_two(tmp_path / "two", "vae", "--network", "rae-conv", "--width", "0.01")
+    assert history[-1]["train"]["total"] < history[0]["train"]["total"]

@@ -1,0 +1,174 @@
+"""A run that was killed resumes and ends with the same bits as one that was not."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dimecli.api import Run, resume, train
+from dimecli.errors import DimeError, UserError
+from dimecli.registry import make
+from dimecli.run.files import read_tensors
+from dimecli.run.folder import list_runs, read_record, update_record
+
+
+def program(objective: str, network: dict[str, Any], runs: Path, settings: dict[str, Any]) -> list[str]:
+    """A command that trains in a process of its own."""
+    code = (
+        "import torch; torch.set_num_threads(1)\n"
+        "from dimecli.api import train\n"
+        "from dimecli.registry import make\n"
+        f"train({objective!r}, 'digits', make('network', **{network!r}), runs={str(runs)!r}, **{settings!r})"
+    )
+    return [sys.executable, "-c", code]
+
+
+def trained(objective: str, network: dict[str, Any], runs: Path, settings: dict[str, Any]) -> Run:
+    return train(objective, "digits", make("network", **network), runs=runs, **settings)
+
+
+def steps_written(runs: Path) -> int:
+    histories = list(runs.glob("*/history.jsonl"))
+    return len(histories[0].read_text().splitlines()) if histories else 0
+
+
+MLP: dict[str, Any] = {"name": "mlp", "widths": (16,)}
+CONV: dict[str, Any] = {"name": "rae-conv", "width": 1 / 128}
+CASES = [
+    ("vae", MLP, {"epochs": 60, "schedule": "plateau", "patience": 1}),
+    ("dime", CONV, {"epochs": 12, "schedule": "cosine", "clip": 1.0}),  # batch norm, channels-last moments
+]
+
+
+@pytest.mark.parametrize(("objective", "network", "settings"), CASES, ids=["vae-mlp", "dime-conv"])
+def test_kill_9_at_a_random_moment_then_resume(
+    objective: str, network: dict[str, Any], settings: dict[str, Any], tmp_path: Path
+) -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    settings = {**settings, "checkpoint_seconds": 0.05}
+    undisturbed = trained(objective, network, tmp_path / "whole", settings)
+
+    runs = tmp_path / "killed"
+    process = subprocess.Popen(program(objective, network, runs, settings))
+    while steps_written(runs) < 2 and process.poll() is None:
+        time.sleep(0.01)
+    time.sleep(random.uniform(0, 0.3))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    path = runs / list_runs(runs)[0]["run"]
+    assert read_record(path)["state"] == "interrupted", "the process ended before it was killed"
+    resumed = resume(path)
+
+    torch.set_num_threads(threads)
+    assert resumed.record["weights"] == undisturbed.record["weights"]
+    assert lines(resumed) == lines(undisturbed)
+    assert not (path / "checkpoints" / "last.safetensors").exists()
+
+
+def lines(run: Run) -> list[dict[str, Any]]:
+    """The history without the clock."""
+    records = [json.loads(line) for line in (run.path / "history.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in record.items() if key != "seconds"} for record in records]
+
+
+def test_killed_before_the_first_checkpoint_starts_again(tmp_path: Path) -> None:
+    whole = trained("dime", MLP, tmp_path / "whole", {"epochs": 2})
+    run = trained("dime", MLP, tmp_path / "runs", {"epochs": 2})
+    (run.path / "weights.safetensors").unlink()
+    update_record(run.path, state="running", process={"pid": 2**22 + 1, "host": os.uname().nodename})
+    assert resume(run.path).record["weights"] == whole.record["weights"]
+
+
+def test_a_finished_run_is_not_resumed(tmp_path: Path) -> None:
+    run = trained("ae", MLP, tmp_path, {"epochs": 1})
+    with pytest.raises(UserError, match="finished; there is nothing to resume"):
+        resume(run.path)
+
+
+def test_a_run_that_is_being_trained_is_not_resumed(tmp_path: Path) -> None:
+    run = trained("ae", MLP, tmp_path, {"epochs": 1})
+    update_record(run.path, state="running", process={"pid": os.getppid(), "host": os.uname().nodename})
+    with pytest.raises(UserError, match=f"process {os.getppid()} is training it"):
+        resume(run.path)
+
+
+def interrupted(tmp_path: Path) -> Path:
+    """A run that stopped after its first epoch, with a checkpoint."""
+
+    class StopError(Exception):
+        pass
+
+    from dimecli.console import Reporter
+    from dimecli.train.trainer import Trainer
+
+    def stop_after_one(self: Trainer, epoch: int) -> None:
+        real(self, epoch)
+        if epoch == 1:
+            raise StopError
+
+    real = Trainer._end_epoch
+    Trainer._end_epoch = stop_after_one  # type: ignore[method-assign]
+    try:
+        with pytest.raises(StopError):
+            train(
+                "ae",
+                "digits",
+                make("network", **MLP),
+                runs=tmp_path,
+                epochs=3,
+                checkpoint_seconds=0,
+                reporter=Reporter(quiet=True),
+            )
+    finally:
+        Trainer._end_epoch = real  # type: ignore[method-assign]
+    return tmp_path / str(list_runs(tmp_path)[0]["run"])
+
+
+def test_a_truncated_checkpoint_is_one_clear_line(tmp_path: Path) -> None:
+    path = interrupted(tmp_path)
+    file = path / "checkpoints" / "last.safetensors"
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(DimeError, match=r"last\.safetensors cannot be read"):
+        resume(path)
+
+
+def test_data_that_changed_are_refused(tmp_path: Path) -> None:
+    path = interrupted(tmp_path)
+    record = read_record(path)
+    update_record(path, data={**record["data"], "fingerprint": "0" * 64})
+    with pytest.raises(UserError, match="the data of 'digits' changed"):
+        resume(path)
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system refuses the third checkpoint: the run fails in one line, and resumes when there is space."""
+    import safetensors.torch
+
+    whole = trained("ae", MLP, tmp_path / "whole", {"epochs": 4})
+    real, written = safetensors.torch.save_file, []
+
+    def save_file(tensors: Any, file: Path, **options: Any) -> None:
+        written.append(file)
+        if len(written) == 3:
+            file.write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+        real(tensors, file, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(safetensors.torch, "save_file", save_file)
+        with pytest.raises(DimeError, match="No space left on device"):
+            trained("ae", MLP, tmp_path / "runs", {"epochs": 4, "checkpoint_seconds": 0})
+    path = tmp_path / "runs" / list_runs(tmp_path / "runs")[0]["run"]
+    assert read_record(path)["state"] == "failed"
+    assert [file.name for file in (path / "checkpoints").iterdir()] == ["last.safetensors"]
+    read_tensors(path / "checkpoints" / "last.safetensors")
+    assert resume(path).record["weights"] == whole.record["weights"]

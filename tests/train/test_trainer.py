@@ -1,0 +1,177 @@
+"""The training loop: what it learns, keeps, writes and refuses."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import torch
+from dimecli_plugins.datasets.digits import Digits
+from dimecli_plugins.objectives.ae import AE
+
+from dimecli.api import Run, train
+from dimecli.console import Reporter
+from dimecli.data.batches import Batches
+from dimecli.data.samples import Samples
+from dimecli.errors import DimeError, UserError
+from dimecli.model import Autoencoder
+from dimecli.plugin import Loss
+from dimecli.registry import make
+from dimecli.run.folder import list_runs, read_record
+from dimecli.train.settings import TrainSettings
+from dimecli.train.trainer import Trainer
+
+SMALL = make("network", "mlp", widths=(16,))
+
+
+def history(run: Run) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run.path / "history.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    return tmp_path / "runs"
+
+
+def small(runs: Path, objective: str = "dime", **options: Any) -> Run:
+    return train(objective, "digits", SMALL, runs=runs, **{"epochs": 3, **options})
+
+
+def test_training_leaves_the_variance_of_the_data(runs: Path) -> None:
+    """A net that gives the mean image everywhere has the data's variance as its error."""
+    run = small(runs, "ae", epochs=20, lr=3e-3)
+    x = run.samples("validation").x
+    assert isinstance(x, torch.Tensor)
+    pixels = x.float() / 255 if x.dtype == torch.uint8 else x
+    variance = (pixels - pixels.mean(0)).square().flatten(1).sum(1).mean().item()
+    assert run.results["terms"]["reconstruction"] < 0.7 * variance
+    assert history(run)[-1]["train"]["total"] < history(run)[0]["train"]["total"]
+
+
+def test_same_seed_same_bits_and_another_seed_another_model(runs: Path) -> None:
+    first, again, other = small(runs, "vae"), small(runs, "vae"), small(runs, "vae", seed=1)
+    assert first.record["weights"] == again.record["weights"]
+    assert first.record["weights"] != other.record["weights"]
+
+
+def test_the_caller_s_random_state_is_left_alone(runs: Path) -> None:
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    small(runs, "vae", epochs=1)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_history_has_every_term_and_the_share_of_the_information_gradient(runs: Path) -> None:
+    run = small(runs)
+    last = history(run)[-1]
+    assert set(last["train"]) == set(last["validation"]) == {"reconstruction", "information", "total"}
+    assert last["train"]["total"] == pytest.approx(last["train"]["reconstruction"] + last["train"]["information"])
+    shares = last["gradient_share"]
+    assert sum(shares.values()) == pytest.approx(1)
+    assert 0.05 < shares["information"] < 0.95
+    weak = train(make("objective", "dime", lam=5e-4, gamma=5e-3), "digits", SMALL, runs=runs, epochs=3)
+    assert weak.results["gradient_share"]["information"] < 0.01
+
+
+def test_max_steps_ends_in_the_middle_of_an_epoch(runs: Path) -> None:
+    run = small(runs, max_steps=5)
+    assert run.results["steps"] == 5
+    assert history(run)[-1]["epoch"] == 1
+
+
+def test_best_weights_are_those_of_the_best_validation(runs: Path) -> None:
+    """A learning rate far too high at the end makes the last weights worse than the best."""
+    run = small(runs, "ae", epochs=8, lr=0.3)
+    totals = [line["validation"]["total"] for line in history(run)]
+    assert run.results["terms"]["total"] == pytest.approx(min(totals))
+    last = small(runs, "ae", epochs=8, lr=0.3, keep="last")
+    assert last.results["terms"]["total"] == pytest.approx(totals[-1])
+    assert run.record["weights"] != last.record["weights"]
+
+
+def test_cosine_goes_to_zero_and_plateau_halves(runs: Path) -> None:
+    cosine = history(small(runs, epochs=4, schedule="cosine", lr=1e-2))
+    steps = cosine[-1]["step"]
+    for line in cosine:
+        expected = 1e-2 * 0.5 * (1 + math.cos(math.pi * (line["step"] - 1) / steps))
+        assert line["lr"] == pytest.approx(expected)
+    rates = [line["lr"] for line in history(small(runs, "ae", epochs=12, schedule="plateau", patience=1, lr=0.2))]
+    assert rates == sorted(rates, reverse=True)
+    assert {round(math.log2(0.2 / rate), 9) for rate in rates} == set(range(round(math.log2(0.2 / rates[-1])) + 1))
+    assert rates[-1] < 0.2
+
+
+def test_clipping_bounds_the_step_of_the_gradient(runs: Path) -> None:
+    assert small(runs, clip=1e-3).record["weights"] != small(runs).record["weights"]
+
+
+def test_bfloat16_trains_close_to_float32(runs: Path) -> None:
+    full, half = small(runs, epochs=5), small(runs, epochs=5, precision="bf16")
+    assert full.record["weights"] != half.record["weights"]
+    assert half.results["terms"]["reconstruction"] == pytest.approx(full.results["terms"]["reconstruction"], rel=0.05)
+
+
+@pytest.mark.parametrize("options", [{"stream": "always", "workers": 0}, {"stream": "never"}])
+def test_streaming_gives_the_same_bits_as_memory(runs: Path, options: dict[str, Any]) -> None:
+    assert small(runs, **options).record["weights"] == small(runs).record["weights"]
+
+
+class _Breaks(AE):
+    """An autoencoder whose second term is not finite from a given step on."""
+
+    def loss(self, model: Autoencoder, x: torch.Tensor, rng: torch.Generator) -> Loss:
+        """Good until the 20th step."""
+        global _calls
+        _calls += 1
+        bad = torch.tensor(math.inf if _calls > 20 else 0.0)
+        return Loss(reconstruction=self.reconstruction(model, x, model.encode(x)), odd=bad)
+
+
+_calls = 0
+
+
+@pytest.fixture
+def breaking(monkeypatch: pytest.MonkeyPatch) -> AE:
+    global _calls
+    _calls = 0
+    from dimecli import registry
+
+    real = registry.entry_of
+    entry = registry.find("objective", "ae")
+    for module in ("dimecli.train.experiment", "dimecli.run.run"):
+        monkeypatch.setattr(f"{module}.entry_of", lambda plugin: entry if isinstance(plugin, _Breaks) else real(plugin))
+    return _Breaks()
+
+
+def test_infinity_stops_with_term_step_and_batch_and_keeps_the_last_checkpoint(runs: Path, breaking: AE) -> None:
+    with pytest.raises(DimeError, match=r"term 'odd' is inf at step 1\d \(epoch 2, batch \d+ of 12\)") as caught:
+        train(breaking, "digits", SMALL, runs=runs, epochs=3, checkpoint_seconds=0)
+    assert "last good checkpoint" in str(caught.value)
+    path = runs / list_runs(runs)[0]["run"]
+    assert read_record(path)["state"] == "failed"
+    assert "term 'odd'" in read_record(path)["error"]
+    assert (path / "checkpoints" / "last.safetensors").exists()
+
+
+def test_too_few_samples_for_the_batch_terms() -> None:
+    class Few(Digits):
+        """Twelve samples, of which one is for validation."""
+
+        def read(self, split: Literal["train", "test"]) -> Samples:
+            return super().read(split).take(range(12))
+
+    few = Few()
+    training, validation = (Batches(samples, torch.device("cpu")) for samples in few.training())
+    spec = few.load("train").spec
+    objective = AE()
+    with pytest.raises(UserError, match="1 validation samples"):
+        Trainer(
+            objective,
+            objective.build(spec, SMALL),
+            TrainSettings(),
+            training,
+            validation,
+            torch.device("cpu"),
+            Reporter(quiet=True),
+        )
