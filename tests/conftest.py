@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from dimecli.registry import registered
+
+# before torch is imported: the models are tiny, and threads that wait for each other cost more than they do
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 class Ran(NamedTuple):

@@ -54,7 +54,8 @@ def sample(
         print_json({"run": path.name, "density": name, "n": settings.count, "files": written})
     reporter = Reporter(quiet)
     reporter.say(f"Wrote {settings.count} samples of {path.name}, density {name}: {', '.join(map(str, files))}")
-    reporter.say("Next: dime plugins, for other densities")
+    other = "gaussian" if name == "gmm" else "gmm"
+    reporter.say(f"Next: dime sample {path} --density {other}, to compare; 'dime plugins' lists every density")
 
 
 def build(words: Sequence[str]) -> Callable[..., None]:

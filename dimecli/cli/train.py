@@ -18,6 +18,8 @@ from dimecli.train.settings import TrainSettings
 if TYPE_CHECKING:
     from dimecli.api import Run
 
+_NEGLIGIBLE = 0.005  # share of the gradient
+
 Resume = Annotated[
     str | None,
     typer.Option(
@@ -96,5 +98,11 @@ def _report(run: Run, reporter: Reporter, as_json: bool) -> None:
     if as_json and rank() == 0:
         print_json({"run": run.path.name, "seconds": results["seconds"], "terms": results["terms"]})
     terms = ", ".join(f"{name} {value:.4g}" for name, value in results["terms"].items())
-    reporter.say(f"Wrote {run.path} in {results['seconds']:.1f} s: {terms}")
+    reporter.say(f"Wrote {run.path} in {results['seconds']:.1f} s; on validation: {terms}")
+    if len(shares := results["gradient_share"]) > 1:
+        told = ", ".join(f"{name} {share:.2%}" for name, share in shares.items())
+        reporter.say(f"Share of the encoder's gradient: {told}")
+        for name, share in shares.items():
+            if share < _NEGLIGIBLE:
+                reporter.say(f"Warning: '{name}' has almost no gradient, so it does nothing to the codes")
     reporter.say(f"Next: dime sample {run.path} --density gmm")

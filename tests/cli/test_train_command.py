@@ -33,7 +33,9 @@ class Api:
     def _run(self, path: Path) -> Any:
         if self.fails:
             raise self.fails
-        return SimpleNamespace(path=path, results={"seconds": 1.25, "terms": {"reconstruction": 2.5, "total": 2.5}})
+        shares = {"reconstruction": 0.999, "information": 0.001}
+        terms = {"reconstruction": 2.5, "total": 2.5}
+        return SimpleNamespace(path=path, results={"seconds": 1.25, "terms": terms, "gradient_share": shares})
 
 
 @pytest.fixture
@@ -70,7 +72,9 @@ def test_train_hands_checked_plugins_and_settings_to_the_api(dime: Dime, api: Ap
 def test_train_says_what_it_wrote_and_what_comes_next_on_stderr(dime: Dime, api: Api) -> None:
     ran = dime("train")
     assert ran.out == ""
-    assert f"Wrote {Path('runs/new-1')} in 1.2 s: reconstruction 2.5, total 2.5\n" in ran.err
+    assert f"Wrote {Path('runs/new-1')} in 1.2 s; on validation: reconstruction 2.5, total 2.5\n" in ran.err
+    assert "Share of the encoder's gradient: reconstruction 99.90%, information 0.10%\n" in ran.err
+    assert "Warning: 'information' has almost no gradient, so it does nothing to the codes\n" in ran.err
     assert f"Next: dime sample {Path('runs/new-1')} --density gmm\n" in ran.err
 
 

@@ -110,7 +110,8 @@ def test_temperature_needs_no_new_fit(density: Density) -> None:
 
 def nearest(z: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
     """`(n,)` distances to the nearest of the means."""
-    return torch.linalg.vector_norm(z[:, None] - means, dim=2).amin(1)
+    distances: torch.Tensor = torch.linalg.vector_norm(z[:, None] - means, dim=2)
+    return distances.amin(1)
 
 
 @pytest.mark.parametrize("covariance", ["full", "diag"])

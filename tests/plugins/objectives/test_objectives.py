@@ -83,8 +83,8 @@ def test_dime_effective_is_the_default_and_the_paper_hardly_spreads() -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("beta", [1.0, 0.312])
-def test_vae_kl_equals_torch_distributions(dtype: torch.dtype, beta: float) -> None:
+@pytest.mark.parametrize(("beta", "weight"), [(1.0, 1.0), (0.312, 0.312), (None, 0.1)])
+def test_vae_kl_equals_torch_distributions(dtype: torch.dtype, beta: float | None, weight: float) -> None:
     objective = VAE(latent_size=3, beta=beta)
     model = objective.build(image_spec((1, 4, 4)), NETWORK).to(dtype)
     x = batch((1, 4, 4), dtype)
@@ -92,7 +92,11 @@ def test_vae_kl_equals_torch_distributions(dtype: torch.dtype, beta: float) -> N
     posterior = Independent(Normal(mean, log_variance.exp().sqrt()), 1)
     standard = Independent(Normal(torch.zeros_like(mean), torch.ones_like(mean)), 1)
     kl = kl_divergence(posterior, standard).mean().item()
-    assert values(objective.loss(model, x, rng()))["kl"] == pytest.approx(beta * kl, rel=1e-5)
+    assert values(objective.loss(model, x, rng()))["kl"] == pytest.approx(weight * kl, rel=1e-5)
+
+
+def test_vae_of_bernoulli_data_is_the_evidence_lower_bound() -> None:
+    assert VAE().weight(Spec(modality="image", shape=(1, 4, 4), likelihood=Bernoulli())) == 1
 
 
 def test_vae_reconstruction_is_unbiased_for_the_expectation_under_the_posterior() -> None:

@@ -1,0 +1,45 @@
+"""The README is true: its table, its commands, its plugin."""
+
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dimecli.plugin import KINDS
+from dimecli.registry import registered
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = sorted({line.partition("#")[0].strip() for line in README.splitlines() if line.startswith("dime train")})
+
+
+def test_the_table_lists_every_built_in_plugin() -> None:
+    rows = re.findall(r"^\| (\w+) \| `([\w-]+)` \| (.+) \|$", README, flags=re.MULTILINE)
+    entries = [entry for kind in KINDS for entry in registered(kind) if entry.distribution == "dimecli"]
+    assert rows == [(entry.kind, entry.name, entry.plugin.summary()) for entry in entries]
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if "--resume" not in line])
+def test_commands_are_understood(command: str, dime: Callable[..., Any], tmp_path: Path) -> None:
+    toml = re.search(r"```toml\n(\[objective\].+?)```", README, flags=re.DOTALL)
+    assert toml is not None
+    (tmp_path / "experiment.toml").write_text(toml[1])
+    words = [word for word in shlex.split(command)[1:] if word != "--dry-run"]
+    ran = dime(*words, "--dry-run")
+    assert ran.code == 0, ran.err
+
+
+def test_the_plugin_is_the_example_s() -> None:
+    code = re.search(r"```python\n(from pydantic.+?)```", README, flags=re.DOTALL)
+    assert code is not None
+    assert (ROOT / "examples" / "dime-hello" / "dime_hello.py").read_text(encoding="utf-8").endswith(code[1])
+
+
+def test_every_path_exists() -> None:
+    linked = re.findall(r"\]\((?!http)([^)]+)\)", README)
+    assert linked
+    for path in linked:
+        assert (ROOT / path).exists(), path
