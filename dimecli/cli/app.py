@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from dimecli.distributed import world
-from dimecli.errors import DimeError
+from dimecli.errors import DimeError, UserError, did_you_mean
 
 COMMANDS = {
     "train": "Train an autoencoder: 'dime train' alone trains DIME on the bundled digits, in seconds.",
@@ -42,6 +42,8 @@ def run(words: Sequence[str]) -> int:
         if completing is not None:
             build_app(completing)([], prog_name="dime")  # Typer answers the shell, and exits
         words = _with_default(words)
+        if not words[0].startswith("-") and words[0] not in COMMANDS:
+            raise UserError(f"no command '{words[0]}'.{did_you_mean(words[0], COMMANDS)}")
         code = build_app(words)(list(words), prog_name="dime", standalone_mode=False)
     except (DimeError, typer.TyperException) as error:
         if completing is None:

@@ -26,7 +26,9 @@ class VAE(Objective):
     """
 
     beta: float | None = Field(
-        None, ge=0, description="Weight of the KL divergence; without it 0.1 for a Gaussian likelihood, else 1 (the ELBO)."
+        None,
+        ge=0,
+        description="Weight of the KL divergence; without it 0.1 for a Gaussian likelihood, else 1 (the ELBO).",
     )
 
     presets = {

@@ -195,10 +195,27 @@ def test_tanh_is_for_pixels_with_a_gaussian_likelihood() -> None:
 
 
 @pytest.mark.parametrize(
+    ("column", "likelihood", "expected"),
+    [
+        ("mnist", Gaussian(bounded=True), 0.119),
+        ("mnist", Bernoulli(), -2),
+        ("mnist", Gaussian(), 0),
+        ("cifar10", Gaussian(bounded=True), 0.5),
+    ],
+)
+def test_mostly_black_images_start_from_black(column: str, likelihood: Gaussian | Bernoulli, expected: float) -> None:
+    torch.manual_seed(0)
+    network = DimeConv.model_validate({"column": column, "width": 0.2})
+    means = network.decoder(Spec(modality="image", shape=(1, 16, 16), likelihood=likelihood), 4)(torch.zeros(2, 4))
+    assert means.mean().item() == pytest.approx(expected, abs=0.02)
+
+
+@pytest.mark.parametrize(
     ("network", "sphere"),
     [
         (MLP(widths=(64, 32)), False),
         (DimeConv(width=0.25), True),
+        (DimeConv(width=0.25), False),
         (DimeConv(width=0.25, output="tanh"), False),
         (DimeConv(column="cifar10", width=0.03), False),
         (RaeConv(width=0.03), False),
