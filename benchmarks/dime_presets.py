@@ -37,7 +37,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "lambda 1e-2, gamma 2": {"lam": 1e-2, "gamma": 2.0},
     "lambda 1e-3, gamma 2": {"lam": 1e-3, "gamma": 2.0},
     "lambda 3e-3, gamma 2": {"lam": 3e-3, "gamma": 2.0},
-    "lambda 5e-2, gamma 2": {"lam": 5e-2, "gamma": 2.0},
     "authors-code": {"lam": 5e-4, "gamma": 5e-3, "normalize": False},
 }
 CPU = torch.device("cpu")

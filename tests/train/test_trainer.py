@@ -7,8 +7,6 @@ from typing import Any, Literal
 
 import pytest
 import torch
-from dimecli_plugins.datasets.digits import Digits
-from dimecli_plugins.objectives.ae import AE
 
 from dimecli.api import Run, train
 from dimecli.console import Reporter
@@ -21,6 +19,8 @@ from dimecli.registry import make
 from dimecli.run.folder import list_runs, read_record
 from dimecli.train.settings import TrainSettings
 from dimecli.train.trainer import Trainer
+from dimecli_plugins.datasets.digits import Digits
+from dimecli_plugins.objectives.ae import AE
 
 SMALL = make("network", "mlp", widths=(16,))
 

@@ -28,6 +28,8 @@ class ImageFolder(ImageDataset):
     when they are needed, as they are stored: transparency is dropped, an EXIF rotation not applied.
     """
 
+    network = "rae-conv"  # trains on dark and on bright backgrounds alike
+
     path: Path = Field(Path("images"), description="The folder.")
     test: float | None = Field(
         None, gt=0, lt=1, description=f"Share kept for testing, {TEST_SHARE} if not given; not with a folder test/."

@@ -28,7 +28,7 @@ class VAE(Objective):
     beta: float | None = Field(
         None,
         ge=0,
-        description="Weight of the KL divergence; without it 0.1 for a Gaussian likelihood, else 1 (the ELBO).",
+        description="Weight of the KL divergence; if not given, 0.1 for a Gaussian likelihood, else 1 (ELBO).",
     )
 
     presets = {

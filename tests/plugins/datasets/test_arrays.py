@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from dimecli_plugins.datasets.arrays import Arrays
 
 from dimecli.data.likelihood import Bernoulli, Gaussian
 from dimecli.data.samples import Samples
 from dimecli.errors import UserError
+from dimecli_plugins.datasets.arrays import Arrays
 
 RNG = np.random.default_rng(0)
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from dimecli_plugins.datasets.celeba import CelebA
 from PIL import Image
 from pydantic import ValidationError
 
 from dimecli.errors import DimeError, UserError
+from dimecli_plugins.datasets.celeba import CelebA
 
 PARTITION = {"train": "0", "valid": "1", "test": "2"}
 NAMES = {f"{i + 1:06}.jpg": part for i, part in enumerate(["train"] * 5 + ["valid"] * 2 + ["test"] * 3)}

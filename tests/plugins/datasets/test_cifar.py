@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from dimecli_plugins.datasets.cifar10 import CIFAR10
-from dimecli_plugins.datasets.cifar100 import CIFAR100
 
 from dimecli.data.likelihood import Bernoulli
 from dimecli.errors import DimeError, UserError
+from dimecli_plugins.datasets.cifar10 import CIFAR10
+from dimecli_plugins.datasets.cifar100 import CIFAR100
 
 ROWS = 4
 CLASSES = {"CIFAR10": 10, "CIFAR100": 100}

@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from dimecli_plugins.datasets.digits import Digits
 from sklearn.datasets import load_digits
 
 from dimecli.data.likelihood import Bernoulli, Gaussian
 from dimecli.data.samples import Samples
 from dimecli.errors import UserError
+from dimecli_plugins.datasets.digits import Digits
 
 
 def pixels(samples: Samples) -> torch.Tensor:

@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
-from dimecli_plugins.datasets.gaussian_mixture import GaussianMixture
 
 from dimecli.data.likelihood import Gaussian
 from dimecli.data.samples import Samples
+from dimecli_plugins.datasets.gaussian_mixture import GaussianMixture
 
 
 def parts(samples: Samples) -> tuple[torch.Tensor, torch.Tensor]:

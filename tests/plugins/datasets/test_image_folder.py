@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from dimecli_plugins.datasets.image_folder import ImageFolder
 from PIL import Image
 
 from dimecli.data.likelihood import Bernoulli, Gaussian
 from dimecli.data.samples import Samples
 from dimecli.errors import UserError
+from dimecli_plugins.datasets.image_folder import ImageFolder
 
 
 def save(path: Path, size: tuple[int, int] = (12, 10), mode: str = "RGB", seed: int | None = None) -> None:

@@ -17,12 +17,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
-from dimecli_plugins.datasets.fashion_mnist import FashionMNIST
-from dimecli_plugins.datasets.mnist import MNIST
 from PIL import Image
 
 from dimecli.data.likelihood import Bernoulli, Gaussian
 from dimecli.errors import DimeError, UserError
+from dimecli_plugins.datasets.fashion_mnist import FashionMNIST
+from dimecli_plugins.datasets.mnist import MNIST
 
 COUNT = {"train": 20, "t10k": 8}
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from dimecli_plugins.datasets.omniglot import Omniglot
 from PIL import Image
 
 from dimecli.errors import DimeError, UserError
+from dimecli_plugins.datasets.omniglot import Omniglot
 
 SETS = {
     "images_background": ["Greek/character01", "Greek/character02", "Korean/character01"],

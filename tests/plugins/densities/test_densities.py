@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from dimecli_plugins.densities.gaussian import Gaussian
-from dimecli_plugins.densities.gmm import GMM
-from dimecli_plugins.densities.prior import Prior
-from dimecli_plugins.densities.sphere_uniform import SphereUniform
 from safetensors.torch import load, save
 
 from dimecli.distributions import HypersphereUniform, StandardNormal
 from dimecli.errors import DimeError, UserError
 from dimecli.plugin import Density
+from dimecli_plugins.densities.gaussian import Gaussian
+from dimecli_plugins.densities.gmm import GMM
+from dimecli_plugins.densities.prior import Prior
+from dimecli_plugins.densities.sphere_uniform import SphereUniform
 
 DENSITIES: dict[str, Density] = {
     "gaussian": Gaussian(),

@@ -4,9 +4,6 @@ from typing import Any
 
 import pytest
 import torch
-from dimecli_plugins.networks.dime_conv import DimeConv
-from dimecli_plugins.networks.mlp import MLP
-from dimecli_plugins.networks.rae_conv import RaeConv
 from torch import nn
 
 from dimecli.data.likelihood import Bernoulli, Gaussian
@@ -14,6 +11,9 @@ from dimecli.data.spec import Spec
 from dimecli.errors import UserError
 from dimecli.model import UnitNorm
 from dimecli.plugin import Network
+from dimecli_plugins.networks.dime_conv import DimeConv
+from dimecli_plugins.networks.mlp import MLP
+from dimecli_plugins.networks.rae_conv import RaeConv
 
 NETWORKS: dict[str, Network] = {
     "mlp": MLP(widths=(12, 8)),

@@ -4,10 +4,6 @@ import math
 
 import pytest
 import torch
-from dimecli_plugins.networks.mlp import MLP
-from dimecli_plugins.objectives.ae import AE
-from dimecli_plugins.objectives.dime import Dime
-from dimecli_plugins.objectives.vae import VAE
 from torch.distributions import Independent, Normal, kl_divergence
 
 from dimecli.data.likelihood import Bernoulli, Gaussian
@@ -15,6 +11,10 @@ from dimecli.data.spec import Spec
 from dimecli.model import VariationalAutoencoder
 from dimecli.nn.potential import log_potential
 from dimecli.plugin import Loss
+from dimecli_plugins.networks.mlp import MLP
+from dimecli_plugins.objectives.ae import AE
+from dimecli_plugins.objectives.dime import Dime
+from dimecli_plugins.objectives.vae import VAE
 
 DTYPES = [torch.float32, torch.float64]
 SHAPES = [(1, 4, 4), (3, 5, 2)]
