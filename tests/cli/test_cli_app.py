@@ -41,7 +41,7 @@ def test_version(dime: Dime) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ("trian", "no command 'trian'. Did you mean 'train'?"),
+        ("trian", "no command 'trian'. Did you mean 'train'? Known: plugins, runs, sample, train."),
         ("--versoin", "No such option: --versoin (Possible options: --version)"),
         ("runs remove", "No such command 'remove'."),
     ],
