@@ -27,7 +27,7 @@ def test_say_writes_one_line_as_it_is_to_stderr(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "20")
-    text = "[bold]not markup[/bold] " + 20 * "long "
+    text = "[bold]not markup[/bold]" + 20 * " long"
     Reporter().say(text)
     assert capsys.readouterr() == ("", f"{text}\n")
 
