@@ -31,8 +31,8 @@ from dimecli.data.batches import Batches
 from dimecli.data.samples import Samples
 from dimecli.machine import describe
 from dimecli.registry import make
-from dimecli.train.settings import TrainSettings
-from dimecli.train.trainer import Trainer
+from dimecli.training.settings import TrainSettings
+from dimecli.training.trainer import Trainer
 
 BATCH = 100
 NETWORKS = {"mlp": {"widths": (512, 256)}, "dime-conv": {}}

@@ -11,9 +11,10 @@ from dimecli.registry import make
 from dimecli.run.folder import find_run, runs_folder
 from dimecli.run.pictures import save_samples
 from dimecli.run.run import Drawn, Run
-from dimecli.train import start as training
-from dimecli.train.experiment import Experiment
-from dimecli.train.settings import TrainSettings
+from dimecli.training.experiment import Experiment
+from dimecli.training.settings import TrainSettings
+from dimecli.training.start import resume as resume_training
+from dimecli.training.start import start
 
 __all__ = ["Drawn", "Run", "load_run", "resume", "save_samples", "train"]
 
@@ -50,13 +51,13 @@ def train(
         _plugin("network", network or data.network),
         settings or TrainSettings.model_validate(options),
     )
-    path = training.start(experiment, runs_folder(runs), reporter or Reporter(quiet=True))
+    path = start(experiment, runs_folder(runs), reporter or Reporter(quiet=True))
     return Run(path, experiment.train.device)
 
 
 def resume(path: Path | str, *, reporter: Reporter | None = None) -> Run:
     """Go on with a run that was killed, interrupted or failed; it ends with the bits of one that was not."""
-    return Run(training.resume(Path(path), reporter or Reporter(quiet=True)))
+    return Run(resume_training(Path(path), reporter or Reporter(quiet=True)))
 
 
 def load_run(run: Path | str | None = None, *, runs: Path | str | None = None, device: str = "auto") -> Run:

@@ -13,7 +13,7 @@ from dimecli.cli.line import Line, Parsed
 from dimecli.console import Reporter
 from dimecli.distributed import rank
 from dimecli.errors import UserError
-from dimecli.train.settings import TrainSettings
+from dimecli.training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from dimecli.api import Run
@@ -45,7 +45,7 @@ def train(
         _refuse_with_resume([*parsed.typed, *(flag for flag, value in own.items() if value)])
         _report(_resume(resume, runs, reporter), reporter, json)
     elif dry_run:
-        from dimecli.train.experiment import Experiment
+        from dimecli.training.experiment import Experiment
 
         print_json(Experiment(**_plugins(parsed), train=parsed.settings("train")).config())
     else:

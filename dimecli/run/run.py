@@ -21,8 +21,8 @@ from dimecli.registry import entry_of, make, names
 from dimecli.run.files import file_hash, read_tensors, write_tensors
 from dimecli.run.folder import read_record
 from dimecli.seeds import generator
-from dimecli.train.experiment import Experiment, from_config
-from dimecli.train.start import build_model
+from dimecli.training.experiment import Experiment, from_config
+from dimecli.training.start import build_model
 
 _BATCH = 500
 

@@ -15,7 +15,7 @@ from dimecli.plugin import KINDS, Objective
 from dimecli.registry import Entry, find, registered
 from dimecli.settings import Settings
 from dimecli.testing.behaviour import check_behaviour, expect
-from dimecli.train.settings import TrainSettings
+from dimecli.training.settings import TrainSettings
 
 HEAVY = ("torch", "torchvision", "numpy", "scipy", "sklearn", "matplotlib", "PIL", "nltk")
 """Libraries that no plugin may import before it works: showing its options has to be quick."""

@@ -224,5 +224,5 @@ def test_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: tuple
         assert np.array_equal(pixels(dataset, "train")[:, 0].numpy(), images("train"))
         assert len(MNIST(data_dir=tmp_path / "data").read("test")) == COUNT["t10k"]
     else:
-        with pytest.raises(DimeError, match="MNIST: the download failed .*corrupted"):
+        with pytest.raises(DimeError, match=r"MNIST: the download failed .*corrupted"):
             dataset.read("train")

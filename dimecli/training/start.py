@@ -23,8 +23,8 @@ from dimecli.model import Autoencoder
 from dimecli.run.files import file_hash, write_tensors
 from dimecli.run.folder import create_run, is_training, process, read_record, update_record
 from dimecli.seeds import derive
-from dimecli.train.experiment import Experiment, from_config
-from dimecli.train.trainer import Trainer
+from dimecli.training.experiment import Experiment, from_config
+from dimecli.training.trainer import Trainer
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from dimecli.model import Autoencoder
 from dimecli.plugin import Loss
 from dimecli.registry import make
 from dimecli.run.folder import list_runs, read_record
-from dimecli.train.settings import TrainSettings
-from dimecli.train.trainer import Trainer
+from dimecli.training.settings import TrainSettings
+from dimecli.training.trainer import Trainer
 from dimecli_plugins.datasets.digits import Digits
 from dimecli_plugins.objectives.ae import AE
 
@@ -117,6 +117,14 @@ def test_streaming_gives_the_same_bits_as_memory(runs: Path, options: dict[str, 
     assert small(runs, **options).record["weights"] == small(runs).record["weights"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+def test_compiled_training_agrees_with_plain(runs: Path, precision: str) -> None:
+    options = {"epochs": 2, "precision": precision, "keep": "last"}
+    plain, compiled = small(runs, **options), small(runs, compile=True, **options)
+    assert compiled.results["terms"] == pytest.approx(plain.results["terms"], rel=0.05)
+
+
 class _Breaks(AE):
     """An autoencoder whose second term is not finite from a given step on."""
 
@@ -139,7 +147,7 @@ def breaking(monkeypatch: pytest.MonkeyPatch) -> AE:
 
     real = registry.entry_of
     entry = registry.find("objective", "ae")
-    for module in ("dimecli.train.experiment", "dimecli.run.run"):
+    for module in ("dimecli.training.experiment", "dimecli.run.run"):
         monkeypatch.setattr(f"{module}.entry_of", lambda plugin: entry if isinstance(plugin, _Breaks) else real(plugin))
     return _Breaks()
 

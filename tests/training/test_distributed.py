@@ -23,7 +23,7 @@ from dimecli.data.likelihood import Gaussian
 from dimecli.data.spec import Spec
 from dimecli.distributed import average, rank
 from dimecli.registry import make
-from dimecli.train.step import Step
+from dimecli.training.step import Step
 
 torch.set_num_threads(1)
 dist.init_process_group("gloo")

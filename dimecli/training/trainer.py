@@ -21,9 +21,9 @@ from dimecli.model import Autoencoder
 from dimecli.plugin import Objective
 from dimecli.run.files import write_atomic
 from dimecli.seeds import derive
-from dimecli.train import checkpoint
-from dimecli.train.settings import TrainSettings
-from dimecli.train.step import Step, evaluate, gradient_shares
+from dimecli.training import checkpoint
+from dimecli.training.settings import TrainSettings
+from dimecli.training.step import Step, evaluate, gradient_shares
 
 _SHARES = 10  # gradient shares are measured about so often in a run: a backward pass per term
 _WINDOW = 20  # steps between synchronisations where those are not free

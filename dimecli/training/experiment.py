@@ -9,7 +9,7 @@ from typing import Any
 from dimecli.errors import UserError
 from dimecli.plugin import Dataset, Network, Objective, Plugin
 from dimecli.registry import entry_of, find
-from dimecli.train.settings import TrainSettings
+from dimecli.training.settings import TrainSettings
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ def interrupted(tmp_path: Path) -> Path:
         pass
 
     from dimecli.console import Reporter
-    from dimecli.train.trainer import Trainer
+    from dimecli.training.trainer import Trainer
 
     def stop_after_one(self: Trainer, epoch: int) -> None:
         real(self, epoch)
