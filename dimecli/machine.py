@@ -10,16 +10,16 @@ from dimecli.errors import UserError
 from dimecli.lazy import torch
 
 
-def set_threads(count: int | None) -> None:
-    """Let every numerical library of this process use `count` CPU threads; None leaves them alone.
+def set_up(threads: int | None) -> None:
+    """Give every numerical library `threads` CPU threads (None leaves them alone), and make GPUs repeat their bits.
 
-    Only the command line calls this: it is global. It works best before torch is imported.
+    Only the command line calls this, before torch is imported: it is global.
     """
-    if count is None:
-        return
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(count)
-    torch.set_num_threads(count)
+    if threads is not None:
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ[name] = str(threads)
+        torch.set_num_threads(threads)
+    torch.backends.cudnn.deterministic = True
 
 
 def pick_device(name: str) -> torch.device:

@@ -67,9 +67,9 @@ def build(words: Sequence[str]) -> Callable[..., None]:
 
 
 def _draw(path: Path, density: Density, settings: SampleSettings) -> list[Path]:
-    from dimecli.machine import set_threads
+    from dimecli.machine import set_up
 
-    set_threads(settings.threads)
+    set_up(settings.threads)
     from dimecli import api
 
     run = api.load_run(path, device=settings.device)

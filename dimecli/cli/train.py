@@ -73,21 +73,21 @@ def _refuse_with_resume(ignored: Sequence[str]) -> None:
 
 
 def _start(parsed: Parsed, runs: Path, reporter: Reporter) -> Run:
-    from dimecli.machine import set_threads
+    from dimecli.machine import set_up
 
     plugins, settings = _plugins(parsed), parsed.settings("train")
-    set_threads(settings.threads)
+    set_up(settings.threads)
     from dimecli import api
 
     return api.train(**plugins, settings=settings, runs=runs, reporter=reporter)
 
 
 def _resume(run: str, runs: Path, reporter: Reporter) -> Run:
-    from dimecli.machine import set_threads
+    from dimecli.machine import set_up
     from dimecli.run.folder import find_run, read_record
 
     path = find_run(run, runs)
-    set_threads(read_record(path)["machine"]["threads"])  # another number would give other bits
+    set_up(read_record(path)["machine"]["threads"])  # another number would give other bits
     from dimecli import api
 
     return api.resume(path, reporter=reporter)

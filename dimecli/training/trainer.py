@@ -108,10 +108,12 @@ class Trainer:
     def _restore(self) -> None:
         if self.checkpoint_file.exists():
             self.state, self.best = checkpoint.load(self.checkpoint_file, self.model, self.optimizer)
+        text = self.history_file.read_text(encoding="utf-8") if self.history_file.exists() else ""
+        whole = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]  # a kill may cut the last
+        kept = [line for line in whole if json.loads(line)["step"] <= self.state.step]
+        self.last_record = json.loads(kept[-1]) if kept else {}
         if self.rank == 0:
-            lines = self.history_file.read_text(encoding="utf-8").splitlines() if self.history_file.exists() else []
-            kept = [line for line in lines if json.loads(line)["step"] <= self.state.step]
-            write_atomic(self.history_file, lambda file: file.write_text("".join(f"{line}\n" for line in kept)))
+            write_atomic(self.history_file, lambda file: file.write_text("".join(kept), encoding="utf-8"))
 
     def _run(self) -> None:
         state, before = self.state, self.state.seconds
@@ -158,6 +160,8 @@ class Trainer:
         torch.default_generator.manual_seed(seed)  # dropout and the like draw from the global generators
         if self.device.type == "cuda":
             torch.cuda.default_generators[self.device.index or 0].manual_seed(seed)
+        elif self.device.type == "mps":
+            torch.mps.manual_seed(seed)
 
     def _set_rate(self) -> None:
         rate = self.settings.lr * 0.5**self.state.halvings

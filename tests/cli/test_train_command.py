@@ -99,7 +99,7 @@ def test_runs_come_from_the_environment(dime: Dime, api: Api, monkeypatch: pytes
 
 def test_threads_are_set_before_the_work(dime: Dime, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int | None] = []
-    monkeypatch.setattr("dimecli.machine.set_threads", asked.append)
+    monkeypatch.setattr("dimecli.machine.set_up", asked.append)
     dime("train", "--threads", "3")
     assert asked == [3]
 

@@ -18,6 +18,7 @@ from dimecli.errors import DimeError, UserError
 from dimecli.registry import make
 from dimecli.run.files import read_tensors
 from dimecli.run.folder import list_runs, read_record, update_record
+from dimecli.training.trainer import Trainer
 
 
 def program(objective: str, network: dict[str, Any], runs: Path, settings: dict[str, Any]) -> list[str]:
@@ -101,14 +102,42 @@ def test_a_run_that_is_being_trained_is_not_resumed(tmp_path: Path) -> None:
         resume(run.path)
 
 
+@pytest.mark.parametrize("method", ["_finish", "_save_if_due", "_end_epoch"])
+def test_stopped_around_the_very_last_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """Between the last step, its record, its checkpoint and the weights: each gap resumes."""
+    settings = {"epochs": 2, "max_steps": 17, "checkpoint_seconds": 0}
+    whole = trained("dime", MLP, tmp_path / "whole", settings)
+    real = getattr(Trainer, method)
+
+    def stop(self: Trainer, *arguments: Any) -> Any:
+        if self.state.step == 17:
+            raise KeyboardInterrupt
+        return real(self, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, method, stop)
+        with pytest.raises(KeyboardInterrupt):
+            trained("dime", MLP, tmp_path / "runs", settings)
+    path = tmp_path / "runs" / list_runs(tmp_path / "runs")[0]["run"]
+    assert read_record(path)["state"] == "interrupted"
+    resumed = resume(path)
+    assert resumed.record["weights"] == whole.record["weights"]
+    assert resumed.results["terms"] == whole.results["terms"]
+    assert lines(resumed) == lines(whole)
+
+
+def test_a_history_whose_last_line_was_cut(tmp_path: Path) -> None:
+    path = interrupted(tmp_path)
+    with (path / "history.jsonl").open("a") as file:
+        file.write('{"epoch": 3, "st')
+    assert [line["epoch"] for line in lines(resume(path))] == [1, 2, 3]
+
+
 def interrupted(tmp_path: Path) -> Path:
-    """A run that stopped after its first epoch, with a checkpoint."""
+    """A run that stopped after its second epoch, with a checkpoint of its first."""
 
     class StopError(Exception):
         pass
-
-    from dimecli.console import Reporter
-    from dimecli.training.trainer import Trainer
 
     def stop_after_one(self: Trainer, epoch: int) -> None:
         real(self, epoch)
@@ -126,7 +155,6 @@ def interrupted(tmp_path: Path) -> Path:
                 runs=tmp_path,
                 epochs=3,
                 checkpoint_seconds=0,
-                reporter=Reporter(quiet=True),
             )
     finally:
         Trainer._end_epoch = real  # type: ignore[method-assign]
