@@ -120,7 +120,7 @@ def test_streaming_gives_the_same_bits_as_memory(runs: Path, options: dict[str, 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["32", "bf16"])
 def test_compiled_training_agrees_with_plain(runs: Path, precision: str) -> None:
-    options = {"epochs": 2, "precision": precision, "keep": "last"}
+    options: dict[str, Any] = {"epochs": 2, "precision": precision, "keep": "last"}
     plain, compiled = small(runs, **options), small(runs, compile=True, **options)
     assert compiled.results["terms"] == pytest.approx(plain.results["terms"], rel=0.05)
 
