@@ -35,6 +35,19 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> Path:
     return path
 
 
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a text file.
+
+    Raises:
+        DimeError: the system refused.
+    """
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    except OSError as error:
+        raise DimeError(f"cannot write {path}: {error.strerror}") from error
+
+
 def write_json(path: Path, value: object) -> None:
     """Write a JSON file, atomically; NaN and infinity, which JSON does not have, are refused."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -19,7 +19,7 @@ from dimecli.data.batches import Batches
 from dimecli.errors import DimeError, UserError
 from dimecli.model import Autoencoder
 from dimecli.plugin import Objective
-from dimecli.run.files import write_atomic
+from dimecli.run.files import append_line, write_atomic
 from dimecli.seeds import derive
 from dimecli.training import checkpoint
 from dimecli.training.settings import TrainSettings
@@ -96,13 +96,21 @@ class Trainer:
             the last gradient shares.
 
         Raises:
-            DimeError: a term became NaN or infinite, or the disk refused a checkpoint.
+            DimeError: a term became NaN or infinite, the disk refused a checkpoint, memory ran out, or
+                the step does not compile.
         """
         self.checkpoint_file = folder / "checkpoints" / "last.safetensors"
         self.history_file = folder / "history.jsonl"
         if resume:
             self._restore()
-        self._run()
+        try:
+            self._run()
+        except torch.OutOfMemoryError as error:
+            raise DimeError(f"{_first_line(error)}; try a smaller --batch-size, or --stream always") from error
+        except RuntimeError as error:
+            if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+                raise DimeError(f"--compile: {_first_line(error)}; or train without it") from error
+            raise
         return self._finish()
 
     def _restore(self) -> None:
@@ -226,8 +234,7 @@ class Trainer:
         self.last_record = record
         state.sums = {}
         if self.rank == 0:
-            with self.history_file.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
+            append_line(self.history_file, json.dumps(record))
 
     def _validation_batches(self) -> Iterator[torch.Tensor]:
         return self.validation.equal(self.batch_size, self.rank, self.world)
@@ -253,3 +260,7 @@ class Trainer:
             "terms": terms,
             "gradient_share": last["gradient_share"],
         }
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".")

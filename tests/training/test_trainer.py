@@ -2,6 +2,9 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -123,6 +126,26 @@ def test_compiled_training_agrees_with_plain(runs: Path, precision: str) -> None
     options: dict[str, Any] = {"epochs": 2, "precision": precision, "keep": "last"}
     plain, compiled = small(runs, **options), small(runs, compile=True, **options)
     assert compiled.results["terms"] == pytest.approx(plain.results["terms"], rel=0.05)
+
+
+@pytest.mark.slow
+def test_a_machine_without_a_compiler(tmp_path: Path) -> None:
+    """A process of its own: the compiler is looked for once."""
+    command = (sys.executable, "-m", "dimecli", "train", "--compile", "--epochs", "1", "--quiet")
+    environment = {**os.environ, "CXX": "/none", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
+    ran = subprocess.run(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    assert ran.returncode == 1
+    assert "Error: --compile: InvalidCxxCompiler" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_out_of_memory_is_one_clear_line(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def step(self: Trainer, x: torch.Tensor) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nDetails")
+
+    monkeypatch.setattr(Trainer, "_train_on", step)
+    with pytest.raises(DimeError, match=r"out of memory\. Tried to allocate 2 GiB; try a smaller --batch-size"):
+        small(runs)
 
 
 class _Breaks(AE):
