@@ -20,10 +20,11 @@ from dimecli.errors import DimeError, UserError
 from dimecli.model import Autoencoder
 from dimecli.plugin import Objective
 from dimecli.run.files import append_line, write_atomic
-from dimecli.seeds import derive
+from dimecli.seeds import Noise
 from dimecli.training import checkpoint
 from dimecli.training.settings import TrainSettings
 from dimecli.training.step import Step, evaluate, gradient_shares
+from dimecli.training.terms import NotFiniteError, Terms
 
 _SHARES = 10  # gradient shares are measured about so often in a run: a backward pass per term
 _WINDOW = 20  # steps between synchronisations where those are not free
@@ -66,8 +67,8 @@ class Trainer:
         self.model = model.to(device).to(memory_format=torch.channels_last)  # 1.3 times as fast for convolutions
         fused = device.type in ("cpu", "cuda")
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.lr, fused=fused)
-        self.rng = torch.Generator(device)
-        self.step = Step(objective, self.model, self.rng, settings.precision == "bf16")
+        self.noise = Noise(settings.seed, self.rank, device)
+        self.step = Step(objective, self.model, self.noise.rng, settings.precision == "bf16")
         self.training_step: Callable[[torch.Tensor], dict[str, torch.Tensor]] = self.step
         if self.world > 1:
             self.training_step = DistributedDataParallel(self.step)
@@ -75,13 +76,10 @@ class Trainer:
             mode = "reduce-overhead" if device.type == "cuda" else "default"
             self.training_step = torch.compile(self.training_step, mode=mode)
 
+        self.window = 1 if device.type == "cpu" and self.world == 1 else _WINDOW
         self.state = checkpoint.State()
         self.best: checkpoint.Tensors = {}
         self.last_record: dict[str, Any] = {}
-        self._noise = derive(settings.seed, f"noise {self.rank}")
-        self._window: list[torch.Tensor] = []  # the terms of steps that were not looked at yet
-        self._window_size = 1 if device.type == "cpu" and self.world == 1 else _WINDOW
-        self._names: tuple[str, ...] = ()
         self._saved = time.monotonic()
 
     def fit(self, folder: Path, resume: bool = False) -> dict[str, Any]:
@@ -105,6 +103,10 @@ class Trainer:
             self._restore()
         try:
             self._run()
+        except NotFiniteError as error:
+            kept = f"the last good checkpoint is {self.checkpoint_file}"
+            kept = kept if self.checkpoint_file.exists() else "no checkpoint was written before"
+            raise DimeError(f"{error}; {kept}; try a lower --lr, or --clip 1") from error
         except torch.OutOfMemoryError as error:
             raise DimeError(f"{_first_line(error)}; try a smaller --batch-size, or --stream always") from error
         except RuntimeError as error:
@@ -129,47 +131,34 @@ class Trainer:
         with self.reporter.progress("training", self.total_steps, "step") as bar:
             while state.step < self.total_steps:
                 epoch, start = divmod(state.step, self.steps_per_epoch)
-                for x in self.training.shuffled(
-                    self.batch_size, self.settings.seed, epoch, start, self.rank, self.world
-                ):
-                    self._train_on(x)
+                terms = Terms(state.sums, self.steps_per_epoch, self.window)
+                order = (self.batch_size, self.settings.seed, epoch, start, self.rank, self.world)
+                for x in self.training.shuffled(*order):
+                    self._train_on(x, terms)
                     if state.step == self.total_steps:
                         break
-                    if len(self._window) >= self._window_size:
-                        self._look()
-                        bar.update(state.step, **self._means())
+                    if terms.is_due():
+                        terms.look(state.step)
+                        bar.update(state.step, **terms.means(state.step))
                         state.seconds = before + time.monotonic() - started
                         if state.step % self.steps_per_epoch:  # an epoch's last step is saved with its validation
                             self._save_if_due()
-                self._look()
-                bar.update(state.step, **self._means())
+                terms.look(state.step)
+                bar.update(state.step, **terms.means(state.step))
                 state.seconds = before + time.monotonic() - started
-                self._end_epoch(epoch)
+                self._end_epoch(epoch, terms.means(state.step))
                 self._save_if_due()
 
-    def _train_on(self, x: torch.Tensor) -> None:
+    def _train_on(self, x: torch.Tensor, terms: Terms) -> None:
         """One step of the optimiser."""
-        self._reseed(self._noise + self.state.step)
+        self.noise.at(self.state.step)
         self._set_rate()
-        terms = self.training_step(x)
-        self._names = tuple(terms)
-        stacked = torch.stack(tuple(terms.values()))
-        stacked.sum().backward()
+        terms.add(self.training_step(x)).backward()
         if self.settings.clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self._window.append(stacked.detach())
         self.state.step += 1
-
-    def _reseed(self, seed: int) -> None:
-        """Make the noise of a step a function of the step, so that no generator's state needs saving."""
-        self.rng.manual_seed(seed)
-        torch.default_generator.manual_seed(seed)  # dropout and the like draw from the global generators
-        if self.device.type == "cuda":
-            torch.cuda.default_generators[self.device.index or 0].manual_seed(seed)
-        elif self.device.type == "mps":
-            torch.mps.manual_seed(seed)
 
     def _set_rate(self) -> None:
         rate = self.settings.lr * 0.5**self.state.halvings
@@ -178,40 +167,15 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
-    def _look(self) -> None:
-        """Add the window's terms to the epoch's sums; stop at the first that is not finite."""
-        if not self._window:
-            return
-        rows = distributed.average(torch.stack(self._window)).tolist()
-        first = self.state.step - len(rows)
-        self._window.clear()
-        for step, row in enumerate(rows, start=first):
-            for name, value in zip(self._names, row, strict=True):
-                if not math.isfinite(value):
-                    raise DimeError(self._not_finite(name, value, step))
-                self.state.sums[name] = self.state.sums.get(name, 0.0) + value
-
-    def _not_finite(self, name: str, value: float, step: int) -> str:
-        epoch, batch = divmod(step, self.steps_per_epoch)
-        if self.checkpoint_file.exists():
-            kept = f"the last good checkpoint is kept in {self.checkpoint_file}"
-        else:
-            kept = "no checkpoint was written before"
-        return (
-            f"term '{name}' is {value} at step {step + 1} (epoch {epoch + 1}, batch {batch + 1} of "
-            f"{self.steps_per_epoch}); {kept}; try a lower --lr, or --clip 1"
-        )
-
-    def _means(self) -> dict[str, float]:
-        """The terms, averaged over the epoch's steps so far."""
-        steps = (self.state.step - 1) % self.steps_per_epoch + 1
-        return {name: total / steps for name, total in self.state.sums.items()}
-
-    def _end_epoch(self, epoch: int) -> None:
+    def _end_epoch(self, epoch: int, means: dict[str, float]) -> None:
         """Validate, keep the best weights and write a line of the history."""
-        state, means = self.state, self._means()
-        self._reseed(self._noise)  # the same noise at every validation, so that they compare
+        state = self.state
+        self.noise.at(0)  # the same noise at every validation, so that they compare
         validation = evaluate(self.step, self._validation_batches())
+        if bad := [name for name, value in validation.items() if not math.isfinite(value)]:
+            raise NotFiniteError(
+                f"term '{bad[0]}' is {validation[bad[0]]} on the validation samples after step {state.step}"
+            )
         if not state.best or validation["total"] < state.best["total"]:
             state.best, state.best_step, state.stale = validation, state.step, 0
             if self.settings.keep == "best":
@@ -242,6 +206,8 @@ class Trainer:
     def _save_if_due(self) -> None:
         if time.monotonic() - self._saved < self.settings.checkpoint_seconds:
             return
+        if not all(weight.isfinite().all() for weight in self.model.parameters()):
+            raise NotFiniteError(f"the gradient made weights NaN or infinite by step {self.state.step}")
         if self.rank == 0:
             checkpoint.save(self.checkpoint_file, self.state, self.model, self.optimizer, self.best)
         self._saved = time.monotonic()

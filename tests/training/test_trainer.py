@@ -140,7 +140,7 @@ def test_a_machine_without_a_compiler(tmp_path: Path) -> None:
 
 
 def test_out_of_memory_is_one_clear_line(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def step(self: Trainer, x: torch.Tensor) -> None:
+    def step(*arguments: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nDetails")
 
     monkeypatch.setattr(Trainer, "_train_on", step)
@@ -183,6 +183,20 @@ def test_infinity_stops_with_term_step_and_batch_and_keeps_the_last_checkpoint(r
     assert read_record(path)["state"] == "failed"
     assert "term 'odd'" in read_record(path)["error"]
     assert (path / "checkpoints" / "last.safetensors").exists()
+
+
+def test_a_gradient_that_is_not_finite_never_reaches_a_checkpoint(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loss of the step is finite; its gradient is not."""
+
+    def loss(self: AE, model: Autoencoder, x: torch.Tensor, rng: torch.Generator) -> Loss:
+        nll = self.reconstruction(model, x, model.encode(x))
+        return Loss(reconstruction=nll, root=(nll - nll.detach()).sqrt())  # sqrt'(0) is infinite
+
+    monkeypatch.setattr(AE, "loss", loss)
+    with pytest.raises(DimeError, match=r"the gradient made weights NaN or infinite by step 1; no checkpoint"):
+        small(runs, "ae", checkpoint_seconds=0)
+    with pytest.raises(DimeError, match=r"term '\w+' is nan at step 2 "):
+        small(runs, "ae")
 
 
 def test_too_few_samples_for_the_batch_terms() -> None:
