@@ -44,6 +44,13 @@ def from_first(text: str, device: torch.device) -> str:
     return bytes(letters.cpu().tolist()).rstrip(b"\0").decode()
 
 
+def share_buffers(model: torch.nn.Module) -> None:
+    """Give every process the buffers of process 0, such as the running statistics of batch norms."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        for buffer in model.buffers():
+            torch.distributed.broadcast(buffer, src=0)
+
+
 def average(x: torch.Tensor) -> torch.Tensor:
     """The mean of `x` over all processes, without gradients."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():

@@ -45,10 +45,10 @@ class VariationalAutoencoder(Autoencoder):
     LOG_VARIANCE = 10.0
 
     def posterior(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and log-variance of q(z|x), `(B, l)` each, in at least float32."""
+        """Mean and log-variance of q(z|x), `(B, l)` each."""
         mean, free = self.encoder(x).chunk(2, dim=1)
         log_variance = self.LOG_VARIANCE * torch.tanh(free / self.LOG_VARIANCE)
-        return (mean.float(), log_variance.float()) if mean.dtype == torch.bfloat16 else (mean, log_variance)
+        return mean, log_variance
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """`(B, l)` means of the posterior."""

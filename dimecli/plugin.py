@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import Field
@@ -45,7 +44,10 @@ LatentSpace = Literal["euclidean", "sphere"]
 
 
 class Plugin(Settings):
-    """A named, checked, frozen set of options with the work that they configure."""
+    """A named, checked, frozen set of options with the work that they configure.
+
+    A plugin that says `api = 1` is refused by a dimecli whose contract has another number.
+    """
 
     kind: ClassVar[str]
     group: ClassVar[str]
@@ -57,17 +59,14 @@ class Plugin(Settings):
         return (cls.__doc__ or "").strip().partition("\n")[0]
 
 
-@dataclass(frozen=True)
 class Loss:
     """Named terms of a training step, scalars in nats unless the objective says otherwise.
 
     Their sum is minimised; each is logged, and watched for NaN and infinity, under its name.
     """
 
-    terms: dict[str, torch.Tensor]
-
     def __init__(self, **terms: torch.Tensor) -> None:
-        object.__setattr__(self, "terms", terms)
+        self.terms = terms
 
     @property
     def total(self) -> torch.Tensor:
@@ -116,8 +115,10 @@ class Objective(Plugin):
     def loss(self, model: Any, x: torch.Tensor, rng: torch.Generator) -> Loss:
         """The terms to minimise on a batch: `model` is what `build` returned, x is `(B, *shape)`.
 
-        Every draw comes from `rng`. Terms that couple the samples of a batch are computed on
-        `dimecli.distributed.gather(codes)`, so that several processes train as one.
+        It is also called without gradients, to validate: where a gradient is part of the loss, turn
+        them on with `torch.enable_grad()`. Every draw comes from `rng`. Terms that couple the samples
+        of a batch are computed on `dimecli.distributed.gather(codes)`, so that several processes train
+        as one.
         """
 
     def reconstruction(self, model: Autoencoder, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:

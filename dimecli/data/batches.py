@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterable, Iterator
 from typing import Literal
@@ -61,8 +60,8 @@ class Batches:
         yield from self._at(mine)
 
     def equal(self, batch_size: int, rank: int = 0, world: int = 1) -> Iterator[torch.Tensor]:
-        """All samples in their own order, in batches of one size; the few that are over are left out."""
-        count = math.ceil(self.count / batch_size)
+        """All samples in order, in batches of one size, `batch_size` or somewhat more; the few over are left out."""
+        count = max(1, self.count // batch_size)
         share = self.count // (count * world)
         yield from self._at(torch.arange(count * world * share).view(count, world, share)[:, rank])
 
@@ -83,6 +82,7 @@ class Batches:
             self._source,  # type: ignore[arg-type]  # map-style: it has a length and takes an index
             batch_sampler=[row.tolist() for row in indices],
             num_workers=self._workers,
+            generator=torch.Generator(),  # the global one belongs to the caller
             pin_memory=self._device.type == "cuda",
         )
         for batch in _one_line_errors(loader):
@@ -107,7 +107,9 @@ def _in_memory(x: torch.Tensor | Source, workers: int) -> torch.Tensor:
         return x
     chunks = torch.arange(len(x)).split(_DECODE_CHUNK)
     rows = [chunk.tolist() for chunk in chunks]
-    loader: DataLoader[torch.Tensor] = DataLoader(x, batch_sampler=rows, num_workers=workers)  # type: ignore[arg-type]
+    loader: DataLoader[torch.Tensor] = DataLoader(
+        x, batch_sampler=rows, num_workers=workers, generator=torch.Generator()
+    )  # type: ignore[arg-type]
     return torch.cat(list(_one_line_errors(loader)))
 
 

@@ -32,8 +32,8 @@ class Gaussian(Settings):
         return nn.Sigmoid() if self.bounded else nn.Identity()
 
     def nll(self, mean: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """`(B,)` nats: `(B, *shape)` means against `(B, *shape)` data; computed in at least float32."""
-        error = (_at_least_float32(x) - _at_least_float32(mean)).flatten(1)  # (B, D)
+        """`(B,)` nats: `(B, *shape)` means against `(B, *shape)` data."""
+        error = (x - mean).flatten(1)  # (B, D)
         return error.square().sum(1) / (2 * self.variance)
 
     def mean(self, mean: torch.Tensor) -> torch.Tensor:
@@ -62,7 +62,7 @@ class Bernoulli(Settings):
 
     def nll(self, logits: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """`(B,)` nats: `(B, *shape)` logits against `(B, *shape)` data in [0, 1]."""
-        entropy = F.binary_cross_entropy_with_logits(_at_least_float32(logits), _at_least_float32(x), reduction="none")
+        entropy = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
         return entropy.flatten(1).sum(1)
 
     def mean(self, logits: torch.Tensor) -> torch.Tensor:
@@ -77,7 +77,3 @@ class Bernoulli(Settings):
     def constant(self) -> float:
         """Nothing is left out of `nll`."""
         return 0.0
-
-
-def _at_least_float32(x: torch.Tensor) -> torch.Tensor:
-    return x if x.dtype == torch.float64 else x.float()

@@ -16,7 +16,6 @@ def log_potential(z: torch.Tensor, gamma: float) -> torch.Tensor:
         z: `(B, l)` codes, B >= 2. On the unit sphere the squared distances lie in [0, 4].
         gamma: Inverse width of the Gaussian; DIME's t.
     """
-    z = z if z.dtype == torch.float64 else z.float()  # in bfloat16 the value at gamma = 5e-3 is 18 % off
     count = z.shape[0]
     squares = z.square().sum(1)  # (B,)
     distances = (squares[:, None] + squares[None, :] - 2 * z @ z.T).clamp_min(0)  # (B, B), squared

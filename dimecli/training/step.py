@@ -16,17 +16,31 @@ from dimecli.plugin import Objective
 class Step(nn.Module):
     """The loss of a batch as a module's forward, so that DDP and torch.compile see the whole step."""
 
-    def __init__(self, objective: Objective, model: Autoencoder, rng: torch.Generator, bf16: bool) -> None:
+    def __init__(self, objective: Objective, model: Autoencoder, rng: torch.Generator) -> None:
         super().__init__()
         self.objective = objective
         self.model = model
         self.rng = rng
-        self.bf16 = bf16
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """The named terms of a `(B, *shape)` batch, scalars."""
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
-            return self.objective.loss(self.model, x, self.rng).terms
+        return self.objective.loss(self.model, x, self.rng).terms
+
+
+def compute_in_bfloat16(module: nn.Module, device: torch.device) -> None:
+    """Let a network compute in bfloat16 and give float32; what is around it stays in float32.
+
+    A whole loss in bfloat16 would get the matrix products of batch-wide terms wrong: the
+    log-potential of codes that lie close together loses its gradient.
+    """
+    forward = module.forward
+
+    def autocast(*arguments: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(device.type, torch.bfloat16):
+            result: torch.Tensor = forward(*arguments)
+        return result.float()
+
+    module.forward = autocast  # type: ignore[method-assign]
 
 
 def evaluate(step: Step, batches: Iterable[torch.Tensor]) -> dict[str, float]:
@@ -53,13 +67,11 @@ def gradient_shares(step: Step, x: torch.Tensor) -> dict[str, float]:
     terms = step(x)
     norms = torch.stack([_gradient_norm(term, weights) for term in terms.values()])
     step.model.train()
-    norms = distributed.average(norms)
     return dict(zip(terms, (norms / norms.sum().clamp_min(1e-38)).tolist(), strict=True))
 
 
 def _gradient_norm(term: torch.Tensor, weights: list[nn.Parameter]) -> torch.Tensor:
     if not term.requires_grad:
         return torch.zeros_like(term)
-    gradients = torch.autograd.grad(term, weights, retain_graph=True, allow_unused=True)
-    lengths = [gradient.float().norm() for gradient in gradients if gradient is not None]
-    return torch.stack(lengths).norm() if lengths else torch.zeros_like(term)
+    gradients = torch.autograd.grad(term, weights, retain_graph=True, allow_unused=True, materialize_grads=True)
+    return distributed.average(torch.cat([gradient.flatten() for gradient in gradients])).norm()

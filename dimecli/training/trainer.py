@@ -23,7 +23,7 @@ from dimecli.run.files import append_line, write_atomic
 from dimecli.seeds import Noise
 from dimecli.training import checkpoint
 from dimecli.training.settings import TrainSettings
-from dimecli.training.step import Step, evaluate, gradient_shares
+from dimecli.training.step import Step, compute_in_bfloat16, evaluate, gradient_shares
 from dimecli.training.terms import NotFiniteError, Terms
 
 _SHARES = 10  # gradient shares are measured about so often in a run: a backward pass per term
@@ -68,7 +68,10 @@ class Trainer:
         fused = device.type in ("cpu", "cuda")
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.lr, fused=fused)
         self.noise = Noise(settings.seed, self.rank, device)
-        self.step = Step(objective, self.model, self.noise.rng, settings.precision == "bf16")
+        if settings.precision == "bf16":
+            compute_in_bfloat16(self.model.encoder, device)
+            compute_in_bfloat16(self.model.decoder, device)
+        self.step = Step(objective, self.model, self.noise.rng)
         self.training_step: Callable[[torch.Tensor], dict[str, torch.Tensor]] = self.step
         if self.world > 1:
             self.training_step = DistributedDataParallel(self.step)
@@ -106,7 +109,7 @@ class Trainer:
         except NotFiniteError as error:
             kept = f"the last good checkpoint is {self.checkpoint_file}"
             kept = kept if self.checkpoint_file.exists() else "no checkpoint was written before"
-            raise DimeError(f"{error}; {kept}; try a lower --lr, or --clip 1") from error
+            raise DimeError(f"{error}; {kept}; start anew with a lower --lr, or with --clip 1") from error
         except torch.OutOfMemoryError as error:
             raise DimeError(f"{_first_line(error)}; try a smaller --batch-size, or --stream always") from error
         except RuntimeError as error:
@@ -170,6 +173,7 @@ class Trainer:
     def _end_epoch(self, epoch: int, means: dict[str, float]) -> None:
         """Validate, keep the best weights and write a line of the history."""
         state = self.state
+        distributed.share_buffers(self.model)
         self.noise.at(0)  # the same noise at every validation, so that they compare
         validation = evaluate(self.step, self._validation_batches())
         if bad := [name for name, value in validation.items() if not math.isfinite(value)]:

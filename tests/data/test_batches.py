@@ -80,10 +80,12 @@ def test_processes_share_each_batch(batches: Batches) -> None:
 
 def test_equal_batches_leave_out_only_what_is_over(batches: Batches) -> None:
     rows = list(batches.equal(10))
-    assert [len(batch) for batch in rows] == [7, 7, 7]
-    assert seen(rows) == list(range(21))
+    assert [len(batch) for batch in rows] == [11, 11]
+    assert seen(rows) == list(range(22))
+    assert [len(batch) for batch in batches.equal(2)] == [2] * 11, "never a batch of one"
+    assert [len(batch) for batch in batches.equal(100)] == [23]
     shares = [list(batches.equal(10, rank, 2)) for rank in range(2)]
-    assert [[len(batch) for batch in share] for share in shares] == [[3, 3, 3]] * 2
+    assert [[len(batch) for batch in share] for share in shares] == [[5, 5]] * 2
     assert set(seen(shares[0])).isdisjoint(seen(shares[1]))
 
 

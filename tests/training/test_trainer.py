@@ -14,13 +14,17 @@ import torch
 from dimecli.api import Run, train
 from dimecli.console import Reporter
 from dimecli.data.batches import Batches
+from dimecli.data.likelihood import Gaussian
 from dimecli.data.samples import Samples
+from dimecli.data.spec import Spec
 from dimecli.errors import DimeError, UserError
 from dimecli.model import Autoencoder
+from dimecli.nn.potential import log_potential
 from dimecli.plugin import Loss
 from dimecli.registry import make
 from dimecli.run.folder import list_runs, read_record
 from dimecli.training.settings import TrainSettings
+from dimecli.training.step import Step, compute_in_bfloat16
 from dimecli.training.trainer import Trainer
 from dimecli_plugins.datasets.digits import Digits
 from dimecli_plugins.objectives.ae import AE
@@ -107,6 +111,23 @@ def test_cosine_goes_to_zero_and_plateau_halves(runs: Path) -> None:
 
 def test_clipping_bounds_the_step_of_the_gradient(runs: Path) -> None:
     assert small(runs, clip=1e-3).record["weights"] != small(runs).record["weights"]
+
+
+def test_batch_wide_terms_are_computed_in_float32_under_bfloat16() -> None:
+    """Codes that lie close together: in bfloat16 their potential loses its gradient."""
+    objective = make("objective", "dime", lam=1.0)
+    spec = Spec(modality="image", shape=(1, 4, 4), likelihood=Gaussian(bounded=True))
+    model = objective.build(spec, SMALL)
+    x = 0.5 + 0.01 * torch.rand(50, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    compute_in_bfloat16(model.encoder, torch.device("cpu"))
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = log_potential(model.encode(x), objective.gamma)
+    codes = model.encode(x)
+    assert codes.dtype == torch.float32
+    exact = log_potential(codes.double(), objective.gamma).item()
+    found = Step(objective, model, torch.Generator())(x)["information"].item()
+    assert found == pytest.approx(exact, rel=1e-2)
+    assert inside.item() != pytest.approx(exact, rel=0.05), "the trap that this test is about"
 
 
 def test_bfloat16_trains_close_to_float32(runs: Path) -> None:

@@ -22,9 +22,10 @@ class Dime(Objective):
 
     Minimises `MSE + lambda log mean_{i != j} exp(-gamma |z_i - z_j|^2)`. On the unit sphere squared
     distances lie in [0, 4], so with the paper's gamma = 0.005 the whole range of the second term is
-    0.01 nats, and the paper's lambda leaves it almost no gradient. Presets: `paper` (Table 7, MNIST),
-    `authors-code` (the same without the normalisation, as their program ran), and `effective`, the
-    default, which spreads the codes and measures best on MNIST.
+    0.01 nats, and the paper's lambda leaves it almost no gradient. Presets: `paper` (Table 7, MNIST;
+    the paper also resizes, `--fit resize`, and ends in tanh, `--output tanh`), `authors-code` (the
+    same without the normalisation, as their program ran), and `effective`, the default, which spreads
+    the codes and measures best on MNIST.
     """
 
     latent_size: int = Field(16, ge=2, description="Dimension l of the codes.")
