@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from dimecli.console import Reporter
+from dimecli.errors import UserError
 from dimecli.plugin import Dataset, Network, Objective, Plugin
 from dimecli.registry import make
 from dimecli.run.folder import find_run, runs_folder
 from dimecli.run.pictures import save_samples
 from dimecli.run.run import Drawn, Run
+from dimecli.settings import checked
 from dimecli.training.experiment import Experiment
 from dimecli.training.settings import TrainSettings
 from dimecli.training.start import resume as resume_training
@@ -38,7 +42,7 @@ def train(
         runs: Folder for the run folder; default `$DIME_RUNS` or `runs`.
         settings: How to train; or give its fields as further keywords, such as `epochs=20`.
         reporter: Told how it goes; by default nobody is.
-        **options: Fields of `TrainSettings`.
+        **options: Fields of `TrainSettings`; none of them together with `settings`.
 
     Raises:
         UserError: a name, an option or the data is wrong.
@@ -49,15 +53,14 @@ def train(
         _plugin("objective", objective),
         data,
         _plugin("network", network or data.network),
-        settings or TrainSettings.model_validate(options),
+        _settings(settings, options),
     )
-    path = start(experiment, runs_folder(runs), reporter or Reporter(quiet=True))
-    return Run(path, experiment.train.device)
+    return Run(start(experiment, runs_folder(runs), reporter or Reporter(quiet=True)), None)
 
 
 def resume(path: Path | str, *, reporter: Reporter | None = None) -> Run:
     """Go on with a run that was killed, interrupted or failed; it ends with the bits of one that was not."""
-    return Run(resume_training(Path(path), reporter or Reporter(quiet=True)))
+    return Run(resume_training(Path(path), reporter or Reporter(quiet=True)), None)
 
 
 def load_run(run: Path | str | None = None, *, runs: Path | str | None = None, device: str = "auto") -> Run:
@@ -67,3 +70,14 @@ def load_run(run: Path | str | None = None, *, runs: Path | str | None = None, d
 
 def _plugin(kind: str, given: Plugin | str) -> Any:
     return make(kind, given) if isinstance(given, str) else given
+
+
+def _settings(given: TrainSettings | None, options: dict[str, Any]) -> TrainSettings:
+    if given and options:
+        raise UserError(f"train() got settings and also {', '.join(options)}; give one of the two")
+    settings = given or checked(TrainSettings, options)
+    if settings.threads not in (None, torch.get_num_threads()):
+        raise UserError(
+            f"threads: set torch.set_num_threads({settings.threads}) yourself; the command line's --threads does"
+        )
+    return settings

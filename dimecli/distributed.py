@@ -33,7 +33,7 @@ def gather(x: torch.Tensor) -> torch.Tensor:
 
 
 def from_first(text: str, device: torch.device) -> str:
-    """The text that process 0 gave, at most 4096 bytes, in every process; it waits for all of them."""
+    """The text that process 0 gave, 1 to 4096 bytes, in every process; it waits for all of them."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return text
     letters = torch.zeros(4096, dtype=torch.uint8)

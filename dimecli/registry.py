@@ -11,6 +11,7 @@ from typing import Any
 
 from dimecli.errors import PluginError, UserError, did_you_mean
 from dimecli.plugin import API, KINDS, Plugin
+from dimecli.settings import checked
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,13 @@ def find(kind: str, name: str) -> Entry:
 
 
 def make(kind: str, name: str, **options: object) -> Any:
-    """A plugin with these options, such as `make("objective", "dime", gamma=4.0)`."""
-    return find(kind, name).plugin.model_validate(options)
+    """A plugin with these options, such as `make("objective", "dime", gamma=4.0)`.
+
+    Raises:
+        UserError: there is no such plugin, or an option is wrong; in one line.
+        PluginError: the plugin cannot be used.
+    """
+    return checked(find(kind, name).plugin, options, f"{kind} '{name}'")
 
 
 def entry_of(plugin: Plugin) -> Entry:

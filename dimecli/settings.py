@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from dimecli.errors import UserError, did_you_mean
 
 
 class Settings(BaseModel):
@@ -16,5 +20,36 @@ class Settings(BaseModel):
     def options(self) -> dict[str, Any]:
         """The options under the names that users type (`lambda`, not `lam`), as JSON values, paths absolute."""
         values = self.model_dump(mode="json")
-        values |= {name: str(value.absolute()) for name, value in self if isinstance(value, Path)}
-        return {str(field.validation_alias or name): values[name] for name, field in type(self).model_fields.items()}
+        paths = {name: value for name, value in self if isinstance(value, Path)}
+        values |= {name: str(Path(os.path.expanduser(path)).absolute()) for name, path in paths.items()}
+        return {alias: values[name] for alias, name in _names(type(self)).items()}
+
+
+_S = TypeVar("_S", bound=Settings)
+
+
+def checked(settings: type[_S], options: Mapping[str, Any], owner: str = "") -> _S:
+    """An instance with these options, which `owner` has, such as `objective 'dime'`.
+
+    Raises:
+        UserError: names the first option that is wrong, what is allowed and what was given.
+    """
+    try:
+        return settings.model_validate(options)
+    except ValidationError as error:
+        raise UserError(f"{owner}: " * bool(owner) + first_error(error, settings)) from error
+
+
+def first_error(error: ValidationError, settings: type[Settings]) -> str:
+    """The first mistake in one line: the option, what is allowed and what was given."""
+    first = error.errors(include_url=False)[0]
+    option = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        return f"no option '{option}'.{did_you_mean(option, _names(settings))}"
+    said = first["msg"].removeprefix("Value error, ").removeprefix("Input ").partition(", unable to parse")[0]
+    return f"{option}: {said}, got {first['input']!r}" if option else said
+
+
+def _names(settings: type[Settings]) -> dict[str, str]:
+    """The fields by the names that users type."""
+    return {str(field.validation_alias or name): name for name, field in settings.model_fields.items()}

@@ -36,6 +36,30 @@ class Ran(NamedTuple):
 
 
 @pytest.fixture
+def run_record() -> Callable[..., dict[str, Any]]:
+    """Gives the `run.json` of a run, as small as it may be: `run_record("interrupted", created="2026")`."""
+    return _run_record
+
+
+def _run_record(state: str = "finished", **changes: Any) -> dict[str, Any]:
+    kinds = ("objective", "dataset", "network")
+    record: dict[str, Any] = {
+        "schema": 1,
+        "run": "r",
+        "state": state,
+        "created": "2026-11-20",
+        "config": {**{kind: {"name": kind} for kind in kinds}, "train": {}},
+        "plugins": {kind: {"distribution": "dimecli", "version": "0.1.0"} for kind in kinds},
+        "spec": {"modality": "vector", "shape": [2], "likelihood": {"name": "gaussian"}},
+        "data": {"fingerprints": {"train": "0", "validation": "1"}},
+        "machine": {"threads": 1},
+    }
+    if state == "finished":
+        record |= {"weights": "2", "results": {"seconds": 61.2, "terms": {"total": 0.5}, "gradient_share": {}}}
+    return {**record, **changes}
+
+
+@pytest.fixture
 def dime(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Ran]:
     """Runs a command line in an empty folder: `dime("train", "--epochs", "3")`."""
     from dimecli.cli.app import run

@@ -106,10 +106,12 @@ def _in_memory(x: torch.Tensor | Source, workers: int) -> torch.Tensor:
     if isinstance(x, torch.Tensor):
         return x
     chunks = torch.arange(len(x)).split(_DECODE_CHUNK)
-    rows = [chunk.tolist() for chunk in chunks]
     loader: DataLoader[torch.Tensor] = DataLoader(
-        x, batch_sampler=rows, num_workers=workers, generator=torch.Generator()
-    )  # type: ignore[arg-type]
+        x,  # type: ignore[arg-type]  # map-style: it has a length and takes an index
+        batch_sampler=[chunk.tolist() for chunk in chunks],
+        num_workers=workers,
+        generator=torch.Generator(),
+    )
     return torch.cat(list(_one_line_errors(loader)))
 
 

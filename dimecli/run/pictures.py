@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from dimecli.data.batches import Batches
+from dimecli.errors import DimeError
 from dimecli.run.files import write_atomic
 from dimecli.run.run import Drawn, Run
 
@@ -18,22 +21,38 @@ _READABLE = 64  # pixels: smaller images are enlarged to about this side in a pi
 
 def save_samples(run: Run, drawn: Drawn) -> list[Path]:
     """Write `samples/001-gmm.png` and `.npz` (samples, codes, conditions as JSON) into the run; returns the paths."""
-    folder = run.path / "samples"
-    taken = [int(file.name[:3]) for file in folder.glob("[0-9][0-9][0-9]-*.npz")]
-    stem = f"{max(taken, default=0) + 1:03d}-{drawn.conditions['density']['name']}"
+    arrays = _claim(run.path / "samples", drawn.conditions["density"]["name"])
     conditions = np.array(json.dumps(drawn.conditions))
-    arrays = write_atomic(
-        folder / f"{stem}.npz",
-        lambda file: np.savez_compressed(
-            file, samples=drawn.x.numpy(), codes=drawn.codes.numpy(), conditions=conditions
-        ),
-    )
+    samples, codes = drawn.x.numpy(), drawn.codes.numpy()
+    try:
+        write_atomic(
+            arrays, lambda file: np.savez_compressed(file, samples=samples, codes=codes, conditions=conditions)
+        )
+    except BaseException:
+        arrays.unlink()
+        raise
+    png = arrays.with_suffix(".png")
     if run.model.spec.modality == "image":
-        picture = write_atomic(folder / f"{stem}.png", lambda file: image_grid(drawn.x, file))
+        picture = write_atomic(png, lambda file: image_grid(drawn.x, file))
     else:
         data = next(Batches(run.samples("test"), torch.device("cpu")).ordered(len(drawn.x)))
-        picture = write_atomic(folder / f"{stem}.png", lambda file: scatter(data, drawn.x, run.path.name, file))
+        picture = write_atomic(png, lambda file: scatter(data, drawn.x, run.path.name, file))
     return [picture, arrays]
+
+
+def _claim(folder: Path, density: str) -> Path:
+    """An empty file for the next samples, whose name no other process has."""
+    try:
+        folder.mkdir(exist_ok=True)
+        taken = [re.match(r"[0-9]+(?=-)", file.name) for file in folder.glob("*.npz")]
+        number = max((int(found[0]) for found in taken if found), default=0)
+        while True:
+            number += 1
+            file = folder / f"{number:03d}-{density}.npz"
+            with suppress(FileExistsError), file.open("x"):
+                return file
+    except OSError as error:
+        raise DimeError(f"cannot write into {folder}: {error.strerror}") from error
 
 
 def image_grid(images: torch.Tensor, file: Path) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 
 from dimecli.data.batches import Batches
 from dimecli.data.samples import Samples, Split
@@ -17,11 +16,11 @@ from dimecli.errors import DimeError, UserError
 from dimecli.machine import pick_device
 from dimecli.model import Autoencoder
 from dimecli.plugin import Density, Fitted
-from dimecli.registry import entry_of, make, names
+from dimecli.registry import entry_of, make
 from dimecli.run.files import file_hash, read_tensors, write_tensors
 from dimecli.run.folder import read_record
 from dimecli.seeds import generator
-from dimecli.training.experiment import Experiment, from_config
+from dimecli.training.experiment import from_record, packages_of
 from dimecli.training.start import build_model
 
 _BATCH = 500
@@ -39,18 +38,22 @@ class Drawn:
 class Run:
     """A run folder, loaded and verified; everything in it is tensors or JSON, so a stranger's run is safe.
 
+    Args:
+        path: The folder.
+        device: Where to compute; None takes what the run was trained with.
+
     Raises:
         UserError: there is no finished run at `path`, or a plugin that it needs is not installed.
         DimeError: a file is damaged, or was changed since training.
     """
 
-    def __init__(self, path: Path, device: str = "auto") -> None:
+    def __init__(self, path: Path, device: str | None = "auto") -> None:
         self.path = path
         self.record = read_record(path)
         if self.record["state"] != "finished":
             raise UserError(f"run {path.name} is {self.record['state']}, not finished; dime train --resume {path}")
-        self.device = pick_device(device)
-        self.experiment = _experiment(path, self.record)
+        self.experiment = from_record(path, self.record)
+        self.device = pick_device(device or self.experiment.train.device)
         self.model = self._load_model().to(self.device).to(memory_format=torch.channels_last).eval()
 
     @property
@@ -65,16 +68,21 @@ class Run:
         return self.experiment.objective.prior(self.model)
 
     def samples(self, split: Split) -> Samples:
-        """The samples that the run was trained (`train`), validated or tested on.
+        """The samples that the run was trained (`train`), validated or tested on; nothing is downloaded.
 
         Raises:
             UserError: the data changed since the run was trained.
         """
+        return self._samples(split)[0]
+
+    def _samples(self, split: Split) -> tuple[Samples, str]:
+        """The samples and their fingerprint, which is that of training; test samples were not seen then."""
         samples = self.experiment.dataset.load(split)
-        if split == "train" and samples.fingerprint() != self.record["data"]["fingerprint"]:
+        found = samples.fingerprint()
+        if found != self.record["data"]["fingerprints"].get(split, found):
             name = self.record["config"]["dataset"]["name"]
-            raise UserError(f"the training data of '{name}' are not those that run {self.path.name} was trained on")
-        return samples
+            raise UserError(f"the {split} samples of '{name}' are not those that run {self.path.name} was trained on")
+        return samples, found
 
     @torch.no_grad()
     def encode(self, x: torch.Tensor) -> torch.Tensor:
@@ -87,35 +95,42 @@ class Run:
         return torch.cat([self.model.generate(part.to(self.device)).float().cpu() for part in z.split(_BATCH)])
 
     def codes(self, split: Split) -> torch.Tensor:
-        """`(N, l)` codes of a split; encoded once, then kept in the run."""
+        """`(N, l)` codes of a split; encoded once, then kept in the run until the samples change.
+
+        Raises:
+            UserError: the data changed since the run was trained.
+        """
+        samples, fingerprint = self._samples(split)
+        about = {"weights": self.record["weights"], "fingerprint": fingerprint}
         file = self.path / "codes" / f"{split}.safetensors"
         if file.exists():
-            tensors, about = read_tensors(file)
-            if about.get("weights") == self.record["weights"]:
+            tensors, found = read_tensors(file)
+            if found == about:
                 return tensors["codes"]
-        samples = self.samples(split)
         batches = Batches(samples, self.device, workers=self.experiment.train.workers)
         codes = torch.cat([self.encode(x) for x in batches.ordered(_BATCH)])
         labels = {} if samples.y is None else {"labels": samples.y}
-        write_tensors(file, {"codes": codes, **labels}, {"weights": self.record["weights"]})
+        write_tensors(file, {"codes": codes, **labels}, about)
         return codes
 
     def fit(self, density: Density | str) -> Fitted:
-        """The density fitted to the training codes; fitted once, then kept in the run until its options change.
+        """The density fitted to the training codes; fitted once, then kept until its options or its version change.
 
         Raises:
             UserError: the density does not fit this latent space, or needs a prior where there is none.
         """
         density = _density(density)
-        name, latent_space = entry_of(density).name, self.experiment.objective.latent_space
+        entry, latent_space = entry_of(density), self.experiment.objective.latent_space
         if latent_space not in density.latent_spaces:
             wanted = ", ".join(sorted(density.latent_spaces))
-            raise UserError(f"--density {name} is for a latent space that is {wanted}; this run's is {latent_space}")
-        file = self.path / "densities" / f"{name}.safetensors"
+            raise UserError(
+                f"--density {entry.name} is for a latent space that is {wanted}; this run's is {latent_space}"
+            )
+        file = self.path / "densities" / f"{entry.name}.safetensors"
         options = {key: value for key, value in density.options().items() if key not in density.sampling_options}
-        about = {"options": options, "weights": self.record["weights"], "split": "train"}
+        about = {"options": options, "origin": entry.origin, "weights": self.record["weights"], "split": "train"}
         if not (file.exists() and read_tensors(file)[1] == about):
-            rng = generator(self.experiment.train.seed, f"density {name}")
+            rng = generator(self.experiment.train.seed, f"density {entry.name}")
             write_tensors(file, density.fit(self.codes("train"), rng, self.prior).state(), about)
         state, _ = read_tensors(file)  # always from the file: layouts in memory decide the last bits of samples
         return density.restore(state, self.prior)
@@ -150,41 +165,16 @@ class Run:
         if file_hash(file) != self.record["weights"]:
             raise DimeError(f"{file} is not what the run wrote: it was truncated or edited (SHA-256 differs)")
         tensors, _ = read_tensors(file)
-        model = build_model(self.experiment, Spec.model_validate(self.record["spec"]))
         try:
+            model = build_model(self.experiment, Spec.model_validate(self.record["spec"]))
             model.load_state_dict(tensors)
-        except RuntimeError as error:
-            reason = str(error).replace("\n", " ").strip()
-            raise DimeError(
-                f"{file} does not fit the model that {_origins(self.record)} build now: {reason}"
-            ) from error
+        except (RuntimeError, TypeError, ValueError) as error:  # also where the spec does not suit the network
+            reason = " ".join(str(error).split())
+            packages = packages_of(self.record)
+            raise DimeError(f"{file} does not fit the model that {packages} build now: {reason}") from error
         return model
 
 
 def _density(given: Density | str) -> Density:
     density: Density = make("density", given) if isinstance(given, str) else given
     return density
-
-
-def _experiment(path: Path, record: dict[str, Any]) -> Experiment:
-    """The run's experiment, or an error that says which package is missing."""
-    for kind, origin in record["plugins"].items():
-        name = record["config"][kind]["name"]
-        if name not in names(kind):
-            package = f"{origin['distribution']} {origin['version']}"
-            raise UserError(
-                f"run {path.name} needs the {kind} '{name}' of {package}: pip install {origin['distribution']}"
-            )
-    try:
-        return from_config(record["config"])
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        option = ".".join(map(str, first["loc"]))
-        raise DimeError(
-            f"{path / 'run.json'}: option '{option}' does not suit {_origins(record)}: {first['msg']}"
-        ) from error
-
-
-def _origins(record: dict[str, Any]) -> str:
-    found = {f"{origin['distribution']} {origin['version']}" for origin in record["plugins"].values()}
-    return ", ".join(sorted(found))

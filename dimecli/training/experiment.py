@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from dimecli.errors import UserError
+from pydantic import ValidationError
+
+from dimecli.errors import DimeError, UserError
 from dimecli.plugin import Dataset, Network, Objective, Plugin
-from dimecli.registry import entry_of, find
+from dimecli.registry import entry_of, find, names
+from dimecli.run.record import Record
+from dimecli.settings import Settings, first_error
 from dimecli.training.settings import TrainSettings
 
 
@@ -54,12 +58,41 @@ class Experiment:
             )
 
 
-def from_config(config: Mapping[str, Mapping[str, Any]]) -> Experiment:
-    """The experiment that `Experiment.config` described."""
+def from_record(path: Path, record: Record) -> Experiment:
+    """The experiment that a checked record describes; nothing is downloaded where somebody else's record says so.
+
+    Args:
+        path: The run's folder.
+        record: What `read_record` returned.
+
+    Raises:
+        UserError: a plugin is not installed; the message names its package.
+        DimeError: an option does not suit the plugins that are installed.
+    """
+    config, origins = record["config"], record["plugins"]
+
+    def build(settings: type[Settings], options: Record) -> Any:
+        try:
+            return settings.model_validate(options)
+        except ValidationError as error:
+            reason = first_error(error, settings)
+            raise DimeError(f"{path / 'run.json'}: the options do not suit {packages_of(record)}: {reason}") from error
 
     def plugin(kind: str) -> Any:
         options = dict(config[kind])
-        return find(kind, options.pop("name")).plugin.model_validate(options)
+        name, origin = options.pop("name"), origins[kind]
+        if name not in names(kind):
+            package = f"{origin['distribution']} {origin['version']}"
+            raise UserError(
+                f"run {path.name} needs the {kind} '{name}' of {package}: pip install {origin['distribution']}"
+            )
+        if "download" in options:
+            options["download"] = False
+        return build(find(kind, name).plugin, options)
 
-    train = TrainSettings.model_validate(config["train"])
-    return Experiment(plugin("objective"), plugin("dataset"), plugin("network"), train)
+    return Experiment(plugin("objective"), plugin("dataset"), plugin("network"), build(TrainSettings, config["train"]))
+
+
+def packages_of(record: Record) -> str:
+    """The distributions, with their versions, that a record's plugins came from."""
+    return ", ".join(sorted({f"{origin['distribution']} {origin['version']}" for origin in record["plugins"].values()}))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -16,14 +17,17 @@ import torch
 from dimecli import distributed
 from dimecli.console import Reporter
 from dimecli.data.batches import Batches
+from dimecli.data.samples import Samples
 from dimecli.data.spec import Spec
 from dimecli.errors import DimeError, UserError
 from dimecli.machine import describe, pick_device
 from dimecli.model import Autoencoder
 from dimecli.run.files import file_hash, write_tensors
-from dimecli.run.folder import create_run, is_training, process, read_record, update_record
+from dimecli.run.folder import create_run, read_record, update_record, write_record
+from dimecli.run.lock import training_lock
+from dimecli.run.record import Record
 from dimecli.seeds import derive
-from dimecli.training.experiment import Experiment, from_config
+from dimecli.training.experiment import Experiment, from_record
 from dimecli.training.trainer import Trainer
 
 
@@ -57,13 +61,14 @@ def start(experiment: Experiment, runs: Path, reporter: Reporter) -> Path:
         DimeError: training failed; the record says why and the last checkpoint is kept.
     """
     with _processes(experiment.train.device):
-        ready = _prepare(experiment, reporter)
+        ready, first = _prepare(experiment, reporter), distributed.rank() == 0
         config = experiment.config()
-        if distributed.rank() == 0:
-            record = {**ready.record(), "process": process()}
-            runs = create_run(runs, config["objective"]["name"], config["dataset"]["name"], record)
-        path = Path(distributed.from_first(str(runs), ready.trainer.device))
-        _train(ready, path, reporter, resume=False)
+        created = create_run(runs, config["objective"]["name"], config["dataset"]["name"]) if first else runs
+        path = Path(distributed.from_first(str(created), ready.trainer.device))
+        with training_lock(path) if first else nullcontext():
+            if first:
+                write_record(path, ready.record())
+            _train(ready, path, reporter, resume=False)
     return path
 
 
@@ -71,34 +76,44 @@ def resume(path: Path, reporter: Reporter) -> Path:
     """Go on with a run that was killed, interrupted or failed, from its last checkpoint.
 
     Raises:
-        UserError: the run is finished, is being trained, or its data changed.
+        UserError: the run is finished, is being trained, its data changed, or a plugin is not installed.
+        DimeError: the record or the checkpoint is damaged, or training failed.
     """
-    record, first = read_record(path), distributed.rank() == 0
+    _unfinished(path)
+    first = distributed.rank() == 0
+    with training_lock(path) if first else nullcontext():
+        record = _unfinished(path)  # again: another process may just have finished it
+        experiment = from_record(path, record)
+        with _processes(experiment.train.device):
+            ready = _prepare(experiment, reporter)
+            if ready.data["fingerprints"] != record["data"]["fingerprints"]:
+                name = record["config"]["dataset"]["name"]
+                raise UserError(f"--resume {path.name}: the data of '{name}' changed since")
+            if first:
+                for stale in (path / "checkpoints").glob(".*"):  # a kill left it half written
+                    stale.unlink()
+                update_record(path, state="running", error=None)
+            _train(ready, path, reporter, resume=True)
+    return path
+
+
+def _unfinished(path: Path) -> Record:
+    record = read_record(path)
     if record["state"] == "finished":
         raise UserError(f"--resume {path.name}: the run is finished; there is nothing to resume")
-    if first and is_training(record):
-        raise UserError(f"--resume {path.name}: process {record['process']['pid']} is training it")
-    experiment = from_config(record["config"])
-    with _processes(experiment.train.device):
-        ready = _prepare(experiment, reporter)
-        if ready.data["fingerprint"] != record["data"]["fingerprint"]:
-            raise UserError(f"--resume {path.name}: the data of '{record['config']['dataset']['name']}' changed since")
-        if first:
-            update_record(path, state="running", error=None, process=process())
-        _train(ready, path, reporter, resume=True)
-    return path
+    return record
 
 
 def build_model(experiment: Experiment, spec: Spec) -> Autoencoder:
     """The experiment's model with fresh weights, which its seed alone decides."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(experiment.train.seed, "weights"))
+        torch.default_generator.manual_seed(derive(experiment.train.seed, "weights"))
         return experiment.objective.build(spec, experiment.network)
 
 
 def _prepare(experiment: Experiment, reporter: Reporter) -> _Ready:
     settings, device = experiment.train, pick_device(experiment.train.device)
-    training, validation = experiment.dataset.training()
+    training, validation = _samples(experiment, device)
     experiment.check(training.spec.modality)
     model = build_model(experiment, training.spec)
     shape = " x ".join(map(str, training.spec.shape))
@@ -106,21 +121,31 @@ def _prepare(experiment: Experiment, reporter: Reporter) -> _Ready:
     batches = Batches(training, device, settings.stream, settings.workers)
     held_out = Batches(validation, device, settings.stream, settings.workers)
     trainer = Trainer(experiment.objective, model, settings, batches, held_out, device, reporter)
-    sizes = {"training": len(training), "validation": len(validation), "fingerprint": training.fingerprint()}
-    return _Ready(experiment, trainer, training.spec, sizes)
+    fingerprints = {"train": training.fingerprint(), "validation": validation.fingerprint()}
+    data = {"training": len(training), "validation": len(validation), "fingerprints": fingerprints}
+    return _Ready(experiment, trainer, training.spec, data)
+
+
+def _samples(experiment: Experiment, device: torch.device) -> tuple[Samples, Samples]:
+    """Training and validation samples, read by process 0 first, so that it alone downloads them."""
+    if distributed.rank() > 0:
+        distributed.from_first("wait", device)
+        return experiment.dataset.training()
+    samples = experiment.dataset.training()
+    distributed.from_first("read", device)
+    return samples
 
 
 def _train(ready: _Ready, path: Path, reporter: Reporter, resume: bool) -> None:
     trainer, first = ready.trainer, distributed.rank() == 0
     weights = path / "weights.safetensors"
     try:
-        with torch.random.fork_rng():  # a step seeds the global generators, which belong to the caller
+        cuda = [trainer.device.index] if trainer.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=cuda):  # a step seeds the global generators, which belong to the caller
             results = trainer.fit(path, resume)
         if first:
             write_tensors(weights, trainer.model.state_dict(), {})
             update_record(path, state="finished", results=results, weights=file_hash(weights))
-            trainer.checkpoint_file.unlink(missing_ok=True)
-        distributed.from_first("finished", trainer.device)  # the others may read the run once it is whole
     except BaseException as error:
         stopped = isinstance(error, KeyboardInterrupt | SystemExit)
         if first:
@@ -132,6 +157,9 @@ def _train(ready: _Ready, path: Path, reporter: Reporter, resume: bool) -> None:
         if stopped:
             reporter.say(f"Go on with: dime train --resume {path}")
         raise
+    if first:
+        shutil.rmtree(path / "checkpoints", ignore_errors=True)  # whatever happens here, the run is finished
+    distributed.from_first("finished", trainer.device)  # the others may read the run once it is whole
 
 
 @contextmanager

@@ -40,7 +40,7 @@ def compute_in_bfloat16(module: nn.Module, device: torch.device) -> None:
             result: torch.Tensor = forward(*arguments)
         return result.float()
 
-    module.forward = autocast  # type: ignore[method-assign]
+    module.forward = autocast
 
 
 def evaluate(step: Step, batches: Iterable[torch.Tensor]) -> dict[str, float]:
@@ -74,4 +74,5 @@ def _gradient_norm(term: torch.Tensor, weights: list[nn.Parameter]) -> torch.Ten
     if not term.requires_grad:
         return torch.zeros_like(term)
     gradients = torch.autograd.grad(term, weights, retain_graph=True, allow_unused=True, materialize_grads=True)
-    return distributed.average(torch.cat([gradient.flatten() for gradient in gradients])).norm()
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    return torch.linalg.vector_norm(distributed.average(flat))

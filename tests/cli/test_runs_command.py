@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 Dime = Callable[..., Any]
+RunRecord = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
+def run(tmp_path: Path, run_record: RunRecord) -> Path:
     """A finished run."""
     folder = tmp_path / "runs" / "2026-11-20-dime-digits-1"
     folder.mkdir(parents=True)
@@ -20,10 +21,9 @@ def run(tmp_path: Path) -> Path:
         "objective": {"name": "dime", "lambda": 0.01},
         "dataset": {"name": "digits"},
         "network": {"name": "mlp", "widths": [5, 6]},
+        "train": {},
     }
-    record = {"schema": 1, "run": folder.name, "state": "finished", "created": "2026-11-20", "config": config}
-    record |= {"plugins": {}, "spec": {}, "data": {}, "machine": {}}
-    (folder / "run.json").write_text(json.dumps({**record, "results": {"seconds": 61.2, "terms": {"total": 0.5}}}))
+    (folder / "run.json").write_text(json.dumps(run_record(run=folder.name, config=config)))
     return folder
 
 

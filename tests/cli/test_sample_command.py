@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 Dime = Callable[..., Any]
+RunRecord = Callable[..., dict[str, Any]]
 Install = Callable[..., None]
 
 DENSITY = '''
@@ -28,7 +29,9 @@ class Flat(Density):
 
 
 @pytest.fixture
-def asked(install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+def asked(
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_record: RunRecord
+) -> list[tuple[Any, ...]]:
     """Two finished runs and one that is not, a density `flat`, and what the API was asked for."""
     import dimecli.api
 
@@ -36,10 +39,7 @@ def asked(install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for number, state in enumerate(("finished", "finished", "interrupted")):
         folder = tmp_path / "runs" / f"run-{number}"
         folder.mkdir(parents=True)
-        config = {kind: {"name": kind} for kind in ("objective", "dataset", "network")}
-        record = {"schema": 1, "state": state, "config": config, "created": f"2026-11-2{number}"}
-        record |= {"run": "r", "plugins": {}, "spec": {}, "data": {}, "machine": {}}
-        (folder / "run.json").write_text(json.dumps(record))
+        (folder / "run.json").write_text(json.dumps(run_record(state, created=f"2026-11-2{number}")))
     calls: list[tuple[Any, ...]] = []
 
     def load_run(path: Path, *, device: str) -> Any:

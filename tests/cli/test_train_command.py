@@ -13,6 +13,7 @@ import pytest
 from dimecli.errors import DimeError
 
 Dime = Callable[..., Any]
+RunRecord = Callable[..., dict[str, Any]]
 
 
 class Api:
@@ -49,12 +50,10 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
 
 
 @pytest.fixture
-def interrupted(tmp_path: Path) -> str:
+def interrupted(tmp_path: Path, run_record: RunRecord) -> str:
     folder = tmp_path / "runs" / "old-1"
     folder.mkdir(parents=True)
-    record = {"schema": 1, "state": "interrupted", "config": {}, "machine": {"threads": None}}
-    record |= {"run": "r", "created": "2026-11-20", "plugins": {}, "spec": {}, "data": {}}
-    (folder / "run.json").write_text(json.dumps(record))
+    (folder / "run.json").write_text(json.dumps(run_record("interrupted")))
     return "old-1"
 
 

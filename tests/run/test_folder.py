@@ -1,7 +1,6 @@
 """The run folder: made once, found by name, damaged without harm."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +11,33 @@ from dimecli.run.folder import (
     create_run,
     find_run,
     list_runs,
-    process,
     read_record,
     remove_run,
     runs_folder,
     update_record,
+    write_record,
 )
+from dimecli.run.lock import training_lock
 
-REST: dict[str, Any] = {"plugins": {}, "spec": {}, "data": {}, "machine": {}}
-CONFIG = {kind: {"name": name} for kind, name in (("objective", "ae"), ("dataset", "digits"), ("network", "mlp"))}
+KINDS = ("objective", "dataset", "network")
+RECORD: dict[str, Any] = {
+    "config": {**{kind: {"name": f"any {kind}"} for kind in KINDS}, "train": {}},
+    "plugins": {kind: {"distribution": "dimecli", "version": "0.1.0"} for kind in KINDS},
+    "spec": {"modality": "vector", "shape": [2], "likelihood": {"name": "gaussian"}},
+    "data": {"fingerprints": {"train": "a", "validation": "b"}},
+    "machine": {"threads": 1},
+}
+FINISHED: dict[str, Any] = {
+    "state": "finished",
+    "weights": "c",
+    "results": {"seconds": 1.5, "terms": {"total": 1.0}, "gradient_share": {}},
+}
 
 
 def make(runs: Path, **record: Any) -> Path:
-    return create_run(runs, "ae", "digits", {"config": CONFIG, "process": process(), **REST, **record})
+    path = create_run(runs, "ae", "digits")
+    write_record(path, {**RECORD, **record})
+    return path
 
 
 def test_names_count_up_and_nothing_is_overwritten(tmp_path: Path) -> None:
@@ -40,7 +53,7 @@ def test_newest_finished_run_by_default(tmp_path: Path) -> None:
         find_run(None, tmp_path / "none")
     paths = [make(tmp_path) for _ in range(11)]
     for path in paths[:10]:
-        update_record(path, state="finished")
+        update_record(path, **FINISHED)
     assert find_run(None, tmp_path) == paths[9], "the tenth is newer than the ninth, whatever the letters say"
     assert find_run(paths[0].name, tmp_path) == paths[0]
     assert find_run(str(paths[0]), tmp_path / "elsewhere") == paths[0]
@@ -48,19 +61,105 @@ def test_newest_finished_run_by_default(tmp_path: Path) -> None:
         find_run(paths[0].name.replace("digits", "digit"), tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [("{", "damaged"), ("[]", "damaged"), ('{"schema": 1}', "it lacks run, state"), ('{"schema": 99}', "schema 99")],
-)
-def test_a_damaged_or_foreign_record_is_one_clear_line(tmp_path: Path, text: str, message: str) -> None:
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "3", "[" * 100_000, "\x00", '"schema"'])
+def test_what_is_no_record_is_one_clear_line_and_not_deleted(tmp_path: Path, text: str) -> None:
     path = make(tmp_path)
+    whole = make(tmp_path)
     (path / "run.json").write_text(text)
-    with pytest.raises(DimeError, match=message) as caught:
+    with pytest.raises(DimeError, match=r"run\.json is damaged: .") as caught:
         read_record(path)
     assert "\n" not in str(caught.value)
-    assert list_runs(tmp_path)[0]["state"] == "damaged"
+    assert {row["run"]: row["state"] for row in list_runs(tmp_path)} == {
+        path.name: "damaged",
+        whole.name: "interrupted",
+    }
+    with pytest.raises(UserError, match=r"damaged.*by hand"):
+        remove_run(path)
+    assert (path / "run.json").read_text() == text
+
+
+def test_another_schema_says_so_and_may_be_removed(tmp_path: Path) -> None:
+    path = make(tmp_path)
+    (path / "run.json").write_text('{"schema": 99}')
+    with pytest.raises(DimeError, match="has schema 99, this dimecli reads 1"):
+        read_record(path)
     remove_run(path)
     assert not path.exists()
+
+
+def damage(path: Path, key: str, *wrong: object) -> None:
+    """Put something wrong under a key, such as `config.train`; or delete it."""
+    record = table = json.loads((path / "run.json").read_text())
+    *tables, last = key.split(".")
+    for name in tables:
+        table = table[name]
+    del table[last]
+    table |= {last: wrong[0]} if wrong else {}
+    (path / "run.json").write_text(json.dumps(record))
+
+
+WRONG: dict[str, list[Any]] = {
+    "run": [None, 3],
+    "state": ["wonderful", ["finished"], None],
+    "created": [2026],
+    "config": [[], "x", None],
+    "config.objective": ["dime"],
+    "config.dataset.name": [None, 3],
+    "config.train": [[], 3],
+    "plugins": [{}, []],
+    "plugins.network": [None],
+    "plugins.dataset.version": [0.1],
+    "spec": ["x", {}],
+    "spec.shape": ["x", [], [0, 1], [-2], None],
+    "spec.likelihood": [{"name": "cauchy"}],
+    "data": [{}],
+    "data.fingerprints": [None, []],
+    "data.fingerprints.validation": [3],
+    "machine": [None],
+    "machine.threads": [None, "4", 0, 1.5, 10**9, True],
+    "weights": [None, []],
+    "results": [None, {}],
+    "results.seconds": ["1", None, -1],
+    "results.terms": [None, {"total": "x"}, [1]],
+    "results.gradient_share": [None, {"total": None}],
+}
+
+
+@pytest.mark.parametrize("key", WRONG)
+def test_a_damaged_record_names_the_key(tmp_path: Path, key: str) -> None:
+    for wrong in [(), *((value,) for value in WRONG[key])]:
+        path = make(tmp_path, **FINISHED)
+        assert read_record(path)["results"]["seconds"] == 1.5
+        damage(path, key, *wrong)
+        with pytest.raises(DimeError, match=rf"run\.json is damaged: '{key}") as caught:
+            read_record(path)
+        assert "\n" not in str(caught.value)
+        assert [row["state"] for row in list_runs(tmp_path)] == ["damaged"]
+        remove_run(path)
+        assert not path.exists()
+
+
+def test_an_image_has_three_dimensions(tmp_path: Path) -> None:
+    path = make(tmp_path)
+    damage(path, "spec.modality", "image")
+    with pytest.raises(DimeError, match=r"'spec': .*an image has a shape \(C, H, W\), got \(2,\)"):
+        read_record(path)
+
+
+@pytest.mark.parametrize("seconds", ["NaN", "Infinity", "1e300"])
+def test_seconds_that_no_clock_shows(tmp_path: Path, seconds: str) -> None:
+    path = make(tmp_path, **FINISHED)
+    text = (path / "run.json").read_text()
+    (path / "run.json").write_text(text.replace("1.5", seconds))
+    with pytest.raises(DimeError, match=r"'results\.seconds'"):
+        read_record(path)
+
+
+def test_only_a_finished_run_needs_results(tmp_path: Path) -> None:
+    path = make(tmp_path)
+    for state in ("interrupted", "failed"):
+        update_record(path, state=state)
+        assert read_record(path)["state"] == state
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
@@ -71,15 +170,16 @@ def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
     assert tmp_path.exists()
 
 
-def test_a_run_whose_process_is_gone_reads_as_interrupted(tmp_path: Path) -> None:
-    path = make(tmp_path, process={"pid": 2**22 + 1, "host": os.uname().nodename})
+def test_a_run_is_running_as_long_as_its_lock_is_held(tmp_path: Path) -> None:
+    path = make(tmp_path)
+    assert read_record(path)["state"] == "interrupted", "nobody ever locked it"
+    with training_lock(path):
+        assert read_record(path)["state"] == "running"
+        with pytest.raises(UserError, match="being trained by another process; stop that first"):
+            remove_run(path)
     assert read_record(path)["state"] == "interrupted"
-    update_record(path, process={"pid": os.getppid(), "host": os.uname().nodename})
-    assert read_record(path)["state"] == "running"
-    with pytest.raises(UserError, match="being trained by another process"):
-        remove_run(path)
-    update_record(path, process={"pid": 1, "host": "another-machine"})
-    assert read_record(path)["state"] == "running", "nobody here can tell"
+    remove_run(path)
+    assert not path.exists()
 
 
 def test_an_unwritable_folder_names_the_option(tmp_path: Path) -> None:

@@ -1,15 +1,19 @@
 """A loaded run: codes, densities and samples, and what it refuses."""
 
+import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from dimecli.api import Run, load_run, save_samples, train
+from dimecli.data.samples import Split
 from dimecli.errors import DimeError, UserError
-from dimecli.registry import make
+from dimecli.registry import find, make
 from dimecli.run.files import read_tensors, write_tensors
 from dimecli.run.folder import read_record, update_record
 
@@ -159,7 +163,7 @@ def test_an_option_that_a_plugin_no_longer_has(tmp_path: Path) -> None:
     run = trained(tmp_path)
     config = read_record(run.path)["config"]
     update_record(run.path, config={**config, "objective": {**config["objective"], "fancy": 1}})
-    with pytest.raises(DimeError, match=r"fancy.*dimecli") as caught:
+    with pytest.raises(DimeError, match=r"the options do not suit dimecli .*: no option 'fancy'") as caught:
         load_run(run.path)
     assert "\n" not in str(caught.value)
 
@@ -171,8 +175,100 @@ def test_a_run_that_is_not_finished_says_how_to_go_on(tmp_path: Path) -> None:
         load_run(run.path)
 
 
-def test_data_that_changed_since(tmp_path: Path) -> None:
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_data_that_changed_since(tmp_path: Path, split: Split) -> None:
     run = trained(tmp_path)
-    update_record(run.path, data={**run.record["data"], "fingerprint": "0"})
-    with pytest.raises(UserError, match="are not those that run"):
-        load_run(run.path).codes("train")
+    run.codes(split)
+    data = run.record["data"]
+    update_record(run.path, data={**data, "fingerprints": {**data["fingerprints"], split: "0"}})
+    changed = load_run(run.path)
+    for read in (changed.samples, changed.codes):
+        with pytest.raises(UserError, match=f"the {split} samples of 'digits' are not those that run"):
+            read(split)
+    assert len(changed.codes("test")) == len(changed.samples("test"))
+
+
+def test_codes_of_test_samples_that_changed_are_encoded_again(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x, x_test = rng.random((40, 3), dtype=np.float32), rng.random((9, 3), dtype=np.float32)
+    np.savez(tmp_path / "data.npz", x_train=x, x_test=x_test)
+    run = train("ae", make("dataset", "arrays", path=tmp_path / "data.npz"), NETWORK, runs=tmp_path, epochs=1)
+    before = run.codes("test")
+    file = run.path / "codes" / "test.safetensors"
+    written = file.stat().st_mtime_ns
+    assert torch.equal(run.codes("test"), before)
+    assert file.stat().st_mtime_ns == written, "encoded once"
+    np.savez(tmp_path / "data.npz", x_train=x, x_test=x_test[::-1].copy())
+    torch.testing.assert_close(run.codes("test"), before.flip(0))
+
+
+def test_a_density_of_another_version_is_fitted_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run.fit("gaussian")
+    file = run.path / "densities" / "gaussian.safetensors"
+    written = file.stat().st_mtime_ns
+    run.fit("gaussian")
+    assert file.stat().st_mtime_ns == written
+    newer = dataclasses.replace(find("density", "gaussian"), version="99")
+    monkeypatch.setattr("dimecli.run.run.entry_of", lambda plugin: newer)
+    run.fit("gaussian")
+    assert file.stat().st_mtime_ns != written
+    assert read_tensors(file)[1]["origin"] == "dimecli 99"
+
+
+def test_a_stranger_s_record_downloads_nothing(tmp_path: Path, install: Callable[..., None]) -> None:
+    source = """
+from pydantic import Field
+from dimecli_plugins.datasets.digits import Digits
+class Far(Digits):
+    download: bool = Field(False, description="Download.")
+    def read(self, split):
+        assert not self.download, "downloaded"
+        return super().read(split)
+"""
+    install("dime-far", "1.0", {"dimecli.datasets": "far = far_mod:Far"}, far_mod=source)
+    run = trained(tmp_path / "runs", dataset="far")
+    config = run.record["config"]
+    update_record(run.path, config={**config, "dataset": {**config["dataset"], "download": True}})
+    assert load_run(run.path).sample(2, "gaussian").x.shape == (2, 1, 8, 8)
+
+
+@pytest.mark.parametrize("spec", [{"shape": [1, 9, 9]}, {"modality": "vector", "shape": [3]}])
+def test_a_spec_that_does_not_suit_the_weights(tmp_path: Path, spec: dict[str, Any]) -> None:
+    run = trained(tmp_path)
+    update_record(run.path, spec={**run.record["spec"], **spec})
+    with pytest.raises(DimeError, match="does not fit the model that dimecli") as caught:
+        load_run(run.path)
+    assert "\n" not in str(caught.value)
+
+
+def test_samples_are_numbered_beyond_999(tmp_path: Path, run: Run) -> None:
+    folder = run.path / "samples"
+    folder.mkdir(exist_ok=True)
+    for name in ("999-gmm.npz", "1000-prior.npz", "x-gmm.npz"):
+        (folder / name).touch()
+    drawn = run.sample(2, "gmm")
+    assert [file.name for file in save_samples(run, drawn)] == ["1001-gmm.png", "1001-gmm.npz"]
+    assert [file.name for file in save_samples(run, drawn)] == ["1002-gmm.png", "1002-gmm.npz"]
+
+
+def test_two_who_take_a_number_at_once_get_two(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = run.sample(2, "gmm")
+    first = save_samples(run, drawn)[1]
+    before = first.read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "glob", lambda self, pattern: iter(()))  # looked before the other wrote
+        second = save_samples(run, drawn)[1]
+    assert second != first
+    assert first.read_bytes() == before
+
+
+def test_samples_that_cannot_be_written_take_no_number(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def savez(file: Path, **arrays: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = sorted((run.path / "samples").glob("*"))
+    with monkeypatch.context() as patched:
+        patched.setattr(np, "savez_compressed", savez)
+        with pytest.raises(DimeError, match=r"cannot write .*No space left"):
+            save_samples(run, run.sample(2, "gmm"))
+    assert sorted((run.path / "samples").glob("*")) == before

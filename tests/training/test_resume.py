@@ -1,8 +1,8 @@
 """A run that was killed resumes and ends with the same bits as one that was not."""
 
 import json
-import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +18,7 @@ from dimecli.errors import DimeError, UserError
 from dimecli.registry import make
 from dimecli.run.files import read_tensors
 from dimecli.run.folder import list_runs, read_record, update_record
+from dimecli.run.lock import training_lock
 from dimecli.training.trainer import Trainer
 
 
@@ -72,7 +73,7 @@ def test_kill_9_at_a_random_moment_then_resume(
     torch.set_num_threads(threads)
     assert resumed.record["weights"] == undisturbed.record["weights"]
     assert lines(resumed) == lines(undisturbed)
-    assert not (path / "checkpoints" / "last.safetensors").exists()
+    assert not (path / "checkpoints").exists()
 
 
 def lines(run: Run) -> list[dict[str, Any]]:
@@ -85,7 +86,7 @@ def test_killed_before_the_first_checkpoint_starts_again(tmp_path: Path) -> None
     whole = trained("dime", MLP, tmp_path / "whole", {"epochs": 2})
     run = trained("dime", MLP, tmp_path / "runs", {"epochs": 2})
     (run.path / "weights.safetensors").unlink()
-    update_record(run.path, state="running", process={"pid": 2**22 + 1, "host": os.uname().nodename})
+    update_record(run.path, state="running")
     assert resume(run.path).record["weights"] == whole.record["weights"]
 
 
@@ -95,11 +96,11 @@ def test_a_finished_run_is_not_resumed(tmp_path: Path) -> None:
         resume(run.path)
 
 
-def test_a_run_that_is_being_trained_is_not_resumed(tmp_path: Path) -> None:
-    run = trained("ae", MLP, tmp_path, {"epochs": 1})
-    update_record(run.path, state="running", process={"pid": os.getppid(), "host": os.uname().nodename})
-    with pytest.raises(UserError, match=f"process {os.getppid()} is training it"):
-        resume(run.path)
+def test_of_two_who_resume_a_run_the_second_is_refused(tmp_path: Path) -> None:
+    path = interrupted(tmp_path)
+    with training_lock(path), pytest.raises(UserError, match=f"^{path.name} is being trained by another process$"):
+        resume(path)
+    assert resume(path).record["state"] == "finished"
 
 
 @pytest.mark.parametrize("method", ["_finish", "_save_if_due", "_end_epoch"])
@@ -169,12 +170,75 @@ def test_a_truncated_checkpoint_is_one_clear_line(tmp_path: Path) -> None:
         resume(path)
 
 
-def test_data_that_changed_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_data_that_changed_are_refused(tmp_path: Path, split: str) -> None:
     path = interrupted(tmp_path)
-    record = read_record(path)
-    update_record(path, data={**record["data"], "fingerprint": "0" * 64})
+    data = read_record(path)["data"]
+    update_record(path, data={**data, "fingerprints": {**data["fingerprints"], split: "0" * 64}})
     with pytest.raises(UserError, match="the data of 'digits' changed"):
         resume(path)
+
+
+def test_a_plugin_or_an_option_that_is_gone_is_one_clear_line(tmp_path: Path) -> None:
+    path = interrupted(tmp_path)
+    record = read_record(path)
+    config = record["config"]
+    update_record(path, config={**config, "network": {**config["network"], "fancy": 1}})
+    with pytest.raises(DimeError, match=r"do not suit dimecli .*: no option 'fancy'\. Known:"):
+        resume(path)
+    update_record(path, config={**config, "train": {**config["train"], "epochs": 0}})
+    with pytest.raises(DimeError, match=r"run\.json: .*: epochs: should be greater than or equal to 1, got 0"):
+        resume(path)
+    origin = {"distribution": "dime-wonder", "version": "2.1"}
+    plugins = {**record["plugins"], "network": origin}
+    update_record(path, config={**config, "network": {"name": "wonder"}}, plugins=plugins)
+    with pytest.raises(UserError, match=r"needs the network 'wonder' of dime-wonder 2\.1: pip install dime-wonder"):
+        resume(path)
+
+
+def test_what_a_kill_left_half_written_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = interrupted(tmp_path)
+    (path / "checkpoints" / ".last.safetensors.123.safetensors").write_bytes(b"half")
+    seen: list[str] = []
+
+    def fit(self: Trainer, folder: Path, resume: bool) -> None:
+        seen.extend(file.name for file in (folder / "checkpoints").iterdir())
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "fit", fit)
+        with pytest.raises(KeyboardInterrupt):
+            resume(path)
+    assert seen == ["last.safetensors"]
+    assert not (resume(path).path / "checkpoints").exists()
+
+
+def test_a_run_stopped_while_it_cleans_up_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def rmtree(path: Path, ignore_errors: bool) -> None:
+        raise KeyboardInterrupt
+
+    path = interrupted(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", rmtree)
+        with pytest.raises(KeyboardInterrupt):
+            resume(path)
+    assert (path / "checkpoints" / "last.safetensors").exists()
+    assert Run(path).record["state"] == "finished"
+
+
+def test_a_resumed_run_computes_where_it_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = interrupted(tmp_path)
+    config = read_record(path)["config"]
+    update_record(path, config={**config, "train": {**config["train"], "device": "cpu"}})
+    asked: list[str] = []
+
+    def pick_device(name: str) -> torch.device:
+        asked.append(name)
+        return torch.device("cpu")
+
+    monkeypatch.setattr("dimecli.run.run.pick_device", pick_device)
+    resume(path)
+    assert asked == ["cpu"]
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

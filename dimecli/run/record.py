@@ -1,0 +1,99 @@
+"""What `run.json` must have before anything relies on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+
+from dimecli.data.spec import Spec
+from dimecli.errors import DimeError
+
+Record = dict[str, Any]
+_Seconds = Annotated[float, Field(ge=0, lt=1e12)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+class _Choice(_Table):
+    name: str
+
+
+class _Config(_Table):
+    objective: _Choice
+    dataset: _Choice
+    network: _Choice
+    train: dict[str, Any]
+
+
+class _Origin(_Table):
+    distribution: str
+    version: str
+
+
+class _Origins(_Table):
+    objective: _Origin
+    dataset: _Origin
+    network: _Origin
+
+
+class _Spec(Spec):
+    shape: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _of_an_image(self) -> Self:
+        if self.modality == "image" and len(self.shape) != 3:
+            raise ValueError(f"an image has a shape (C, H, W), got {self.shape}")
+        return self
+
+
+class _Fingerprints(_Table):
+    train: str
+    validation: str
+
+
+class _Data(_Table):
+    fingerprints: _Fingerprints
+
+
+class _Machine(_Table):
+    threads: int = Field(ge=1, lt=2**16)
+
+
+class _Results(_Table):
+    seconds: _Seconds
+    terms: dict[str, float]
+    gradient_share: dict[str, float]
+
+
+class _Run(_Table):
+    run: str
+    state: Literal["running", "interrupted", "failed", "finished"]
+    created: str
+    error: str | None = None
+    config: _Config
+    plugins: _Origins
+    spec: _Spec
+    data: _Data
+    machine: _Machine
+
+
+class _Finished(_Run):
+    weights: str
+    results: _Results
+
+
+def check(record: Record, file: Path) -> None:
+    """Make sure that a record has all that a run of its state must have.
+
+    Raises:
+        DimeError: it has not; the message names the first key that is missing or wrong.
+    """
+    try:
+        (_Finished if record.get("state") == "finished" else _Run).model_validate(record)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise DimeError(f"{file} is damaged: '{'.'.join(map(str, first['loc']))}': {first['msg']}") from error
