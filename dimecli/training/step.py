@@ -75,4 +75,5 @@ def _gradient_norm(term: torch.Tensor, weights: list[nn.Parameter]) -> torch.Ten
         return torch.zeros_like(term)
     gradients = torch.autograd.grad(term, weights, retain_graph=True, allow_unused=True, materialize_grads=True)
     flat = torch.cat([gradient.flatten() for gradient in gradients])
-    return torch.linalg.vector_norm(distributed.average(flat))
+    norm: torch.Tensor = torch.linalg.vector_norm(distributed.average(flat))
+    return norm
