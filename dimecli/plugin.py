@@ -14,6 +14,7 @@ from pydantic import Field
 
 from dimecli.data.samples import Samples, Split, split_off
 from dimecli.data.spec import Modality, Spec
+from dimecli.errors import UserError
 from dimecli.lazy import nn, torch
 from dimecli.settings import Settings
 
@@ -176,8 +177,17 @@ class Dataset(Plugin):
         return split_off(self.read("train"), self.validation, "--validation")
 
     def load(self, split: Split) -> Samples:
-        """One split."""
-        return self.read("test") if split == "test" else self.training()[split == "validation"]
+        """One split.
+
+        Raises:
+            UserError: there is no such split, or the data is missing or damaged.
+        """
+        if split == "test":
+            return self.read("test")
+        if split not in ("train", "validation"):
+            raise UserError(f"no split '{split}'; allowed: train, validation, test")
+        train, validation = self.training()
+        return train if split == "train" else validation
 
 
 class Density(Plugin):
@@ -187,6 +197,8 @@ class Density(Plugin):
     group = "dimecli.densities"
 
     latent_spaces: ClassVar[frozenset[LatentSpace]] = frozenset({"euclidean", "sphere"})
+    needs_codes: ClassVar[bool] = True
+    """False where `fit` looks at the dimension of the codes alone: it then gets none of them."""
     sampling_options: ClassVar[frozenset[str]] = frozenset()
     """Options that only `sample` uses: changing them needs no new fit."""
 

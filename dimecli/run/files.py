@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,11 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> Path:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
-    except Exception as error:  # safetensors has its own error for a full disk
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) or type(error).__name__ == "SafetensorError":
-            reason = getattr(error, "strerror", None) or str(error)
-            raise DimeError(f"cannot write {path}: {reason}") from error
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise DimeError(f"cannot write {path}: {error.strerror}") from error
         raise
     return path
 
@@ -56,10 +57,10 @@ def write_json(path: Path, value: object) -> None:
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> None:
     """Write a safetensors file with `about` as JSON in its header, atomically."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     ready = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    write_atomic(path, lambda file: save_file(ready, file, metadata={"about": json.dumps(about)}))
+    write_atomic(path, lambda file: file.write_bytes(save(ready, metadata={"about": json.dumps(about)})))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -73,7 +74,7 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {}).get("about", "{}"))
-            return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118  # no mapping
+            return {name: file.get_tensor(name).clone() for name in file.keys()}, about  # noqa: SIM118  # no mapping
     except (OSError, SafetensorError, ValueError) as error:
         raise DimeError(f"{path} cannot be read: {error}") from error
 

@@ -16,11 +16,15 @@ from dimecli.errors import DimeError
 from dimecli.run.files import write_atomic
 from dimecli.run.run import Drawn, Run
 
+_SHOWN = 400  # images in a picture; the .npz has all
 _READABLE = 64  # pixels: smaller images are enlarged to about this side in a picture
 
 
 def save_samples(run: Run, drawn: Drawn) -> list[Path]:
-    """Write `samples/001-gmm.png` and `.npz` (samples, codes, conditions as JSON) into the run; returns the paths."""
+    """Write `samples/001-gmm.png` and `.npz` (samples, codes, conditions as JSON) into the run; returns the paths.
+
+    Of more than 400 samples the picture shows the first, and is called `001-gmm-first-400.png`.
+    """
     arrays = _claim(run.path / "samples", drawn.conditions["density"]["name"])
     conditions = np.array(json.dumps(drawn.conditions))
     samples, codes = drawn.x.numpy(), drawn.codes.numpy()
@@ -31,12 +35,13 @@ def save_samples(run: Run, drawn: Drawn) -> list[Path]:
     except BaseException:
         arrays.unlink()
         raise
-    png = arrays.with_suffix(".png")
+    capped = f"-first-{_SHOWN}" if len(drawn.x) > _SHOWN else ""
+    png = arrays.with_name(f"{arrays.stem}{capped}.png")
     if run.model.spec.modality == "image":
-        picture = write_atomic(png, lambda file: image_grid(drawn.x, file))
+        picture = write_atomic(png, lambda file: image_grid(drawn.x[:_SHOWN], file))
     else:
-        data = next(Batches(run.samples("test"), torch.device("cpu")).ordered(len(drawn.x)))
-        picture = write_atomic(png, lambda file: scatter(data, drawn.x, run.path.name, file))
+        data = next(Batches(run.samples("test"), torch.device("cpu")).ordered(len(drawn.x[:_SHOWN])))
+        picture = write_atomic(png, lambda file: scatter(data, drawn.x[:_SHOWN], run.path.name, file))
     return [picture, arrays]
 
 

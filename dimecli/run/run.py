@@ -103,10 +103,8 @@ class Run:
         samples, fingerprint = self._samples(split)
         about = {"weights": self.record["weights"], "fingerprint": fingerprint}
         file = self.path / "codes" / f"{split}.safetensors"
-        if file.exists():
-            tensors, found = read_tensors(file)
-            if found == about:
-                return tensors["codes"]
+        if (kept := _kept(file, about)) is not None:
+            return kept["codes"]
         batches = Batches(samples, self.device, workers=self.experiment.train.workers)
         codes = torch.cat([self.encode(x) for x in batches.ordered(_BATCH)])
         labels = {} if samples.y is None else {"labels": samples.y}
@@ -129,8 +127,10 @@ class Run:
         file = self.path / "densities" / f"{entry.name}.safetensors"
         options = {key: value for key, value in density.options().items() if key not in density.sampling_options}
         about = {"options": options, "origin": entry.origin, "weights": self.record["weights"], "split": "train"}
-        if not (file.exists() and read_tensors(file)[1] == about):
-            rng = generator(self.experiment.train.seed, f"density {entry.name}")
+        rng = generator(self.experiment.train.seed, f"density {entry.name}")
+        if not density.needs_codes:
+            return density.fit(torch.empty(0, self.model.latent_size), rng, self.prior)
+        if _kept(file, about) is None:
             write_tensors(file, density.fit(self.codes("train"), rng, self.prior).state(), about)
         state, _ = read_tensors(file)  # always from the file: layouts in memory decide the last bits of samples
         return density.restore(state, self.prior)
@@ -154,7 +154,7 @@ class Run:
         conditions = {
             "run": self.path.name,
             "density": {"name": entry_of(density).name, **density.options()},
-            "fitted_on": "train",
+            "fitted_on": "train" if density.needs_codes else None,
             "seed": seed,
             "projected": project,
         }
@@ -173,6 +173,15 @@ class Run:
             packages = packages_of(self.record)
             raise DimeError(f"{file} does not fit the model that {packages} build now: {reason}") from error
         return model
+
+
+def _kept(file: Path, about: dict[str, Any]) -> dict[str, torch.Tensor] | None:
+    """The tensors of an earlier call under the same conditions; None, to make them anew, if they are not there whole."""
+    try:
+        tensors, found = read_tensors(file)
+    except DimeError:
+        return None
+    return tensors if found == about else None
 
 
 def _density(given: Density | str) -> Density:

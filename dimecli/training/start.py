@@ -83,6 +83,11 @@ def resume(path: Path, reporter: Reporter) -> Path:
     first = distributed.rank() == 0
     with training_lock(path) if first else nullcontext():
         record = _unfinished(path)  # again: another process may just have finished it
+        if (processes := record["machine"].get("processes", 1)) != distributed.world():
+            again = f"torchrun --nproc-per-node {processes} -m dimecli" if processes > 1 else "dime"
+            raise UserError(
+                f"--resume {path.name}: it needs the {processes} processes that it began with: {again} train"
+            )
         experiment = from_record(path, record)
         with _processes(experiment.train.device):
             ready = _prepare(experiment, reporter)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from dimecli.plugin import Objective
 from dimecli.run.files import append_line, write_atomic
 from dimecli.seeds import Noise
 from dimecli.training import checkpoint
+from dimecli.training.interrupt import postponed_interrupts
 from dimecli.training.settings import TrainSettings
 from dimecli.training.step import Step, compute_in_bfloat16, evaluate, gradient_shares
 from dimecli.training.terms import NotFiniteError, Terms
@@ -121,6 +124,9 @@ class Trainer:
     def _restore(self) -> None:
         if self.checkpoint_file.exists():
             self.state, self.best = checkpoint.load(self.checkpoint_file, self.model, self.optimizer)
+            self.reporter.say(f"resuming at step {self.state.step} of {self.total_steps}")
+        else:
+            self.reporter.say("no checkpoint was written before: starting again")
         text = self.history_file.read_text(encoding="utf-8") if self.history_file.exists() else ""
         whole = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]  # a kill may cut the last
         kept = [line for line in whole if json.loads(line)["step"] <= self.state.step]
@@ -129,9 +135,13 @@ class Trainer:
             write_atomic(self.history_file, lambda file: file.write_text("".join(kept), encoding="utf-8"))
 
     def _run(self) -> None:
-        state, before = self.state, self.state.seconds
-        started = time.monotonic()
-        with self.reporter.progress("training", self.total_steps, "step") as bar:
+        state = self.state
+        self.started = time.monotonic() - state.seconds
+        alone = self.world == 1  # several processes would stop at different steps, and wait for each other
+        with (
+            self.reporter.progress("training", self.total_steps, "step") as bar,
+            postponed_interrupts() if alone else nullcontext(lambda: False) as interrupted,
+        ):
             while state.step < self.total_steps:
                 epoch, start = divmod(state.step, self.steps_per_epoch)
                 terms = Terms(state.sums, self.steps_per_epoch, self.window)
@@ -143,14 +153,12 @@ class Trainer:
                     if terms.is_due():
                         terms.look(state.step)
                         bar.update(state.step, **terms.means(state.step))
-                        state.seconds = before + time.monotonic() - started
                         if state.step % self.steps_per_epoch:  # an epoch's last step is saved with its validation
-                            self._save_if_due()
+                            self._save_if_due(interrupted())
                 terms.look(state.step)
                 bar.update(state.step, **terms.means(state.step))
-                state.seconds = before + time.monotonic() - started
                 self._end_epoch(epoch, terms.means(state.step))
-                self._save_if_due()
+                self._save_if_due(interrupted())
 
     def _train_on(self, x: torch.Tensor, terms: Terms) -> None:
         """One step of the optimiser."""
@@ -188,6 +196,7 @@ class Trainer:
             state.stale += 1
             if self.settings.schedule == "plateau" and state.stale >= self.settings.patience:
                 state.halvings, state.stale = state.halvings + 1, 0
+        state.seconds = time.monotonic() - self.started
         record: dict[str, Any] = {
             "epoch": epoch + 1,
             "step": state.step,
@@ -207,14 +216,22 @@ class Trainer:
     def _validation_batches(self) -> Iterator[torch.Tensor]:
         return self.validation.equal(self.batch_size, self.rank, self.world)
 
-    def _save_if_due(self) -> None:
-        if time.monotonic() - self._saved < self.settings.checkpoint_seconds:
+    def _save_if_due(self, interrupted: bool) -> None:
+        """Write a checkpoint if it is time, or if an interruption waits for one."""
+        if not interrupted and time.monotonic() - self._saved < self.settings.checkpoint_seconds:
             return
         if not all(weight.isfinite().all() for weight in self.model.parameters()):
             raise NotFiniteError(f"the gradient made weights NaN or infinite by step {self.state.step}")
         if self.rank == 0:
-            checkpoint.save(self.checkpoint_file, self.state, self.model, self.optimizer, self.best)
+            self.state.seconds = time.monotonic() - self.started
+            try:
+                checkpoint.save(self.checkpoint_file, self.state, self.model, self.optimizer, self.best)
+            except DimeError as error:
+                cure = f"mend that, then dime train --resume {shlex.quote(str(self.history_file.parent))}"
+                raise DimeError(f"{error}; {cure}") from error
         self._saved = time.monotonic()
+        if interrupted:
+            raise KeyboardInterrupt
 
     def _finish(self) -> dict[str, Any]:
         """Put the kept weights into the model."""

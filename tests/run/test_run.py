@@ -272,3 +272,47 @@ def test_samples_that_cannot_be_written_take_no_number(run: Run, monkeypatch: py
         with pytest.raises(DimeError, match=r"cannot write .*No space left"):
             save_samples(run, run.sample(2, "gmm"))
     assert sorted((run.path / "samples").glob("*")) == before
+
+
+def test_an_unknown_split_is_refused(run: Run) -> None:
+    with pytest.raises(UserError, match="no split 'val'; allowed: train, validation, test"):
+        run.codes("val")  # type: ignore[arg-type]
+    assert not (run.path / "codes" / "val.safetensors").exists()
+
+
+def test_damaged_caches_are_made_anew(tmp_path: Path) -> None:
+    run = trained(tmp_path)
+    before = run.sample(3, "gmm")
+    for file in (run.path / "codes" / "train.safetensors", run.path / "densities" / "gmm.safetensors"):
+        file.write_bytes(file.read_bytes()[:20])
+    assert torch.equal(load_run(run.path).sample(3, "gmm").x, before.x)
+
+
+@pytest.mark.parametrize("density", ["prior", "sphere-uniform"])
+def test_what_is_not_fitted_needs_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, density: str) -> None:
+    run = trained(tmp_path)
+
+    def gone(*arguments: object) -> None:
+        raise UserError("the data are gone")
+
+    monkeypatch.setattr(Run, "_samples", gone)
+    assert run.sample(3, density).conditions["fitted_on"] is None
+    assert not (run.path / "codes").exists()
+
+
+def test_pictures_of_many_samples_show_the_first(tmp_path: Path) -> None:
+    run = trained(tmp_path)
+    picture, arrays = save_samples(run, run.sample(450, "prior"))
+    assert picture.name == "001-prior-first-400.png"
+    assert len(np.load(arrays)["samples"]) == 450
+
+
+def test_files_of_a_run_are_as_readable_as_the_umask_says(tmp_path: Path) -> None:
+    import os
+
+    before = os.umask(0o022)
+    try:
+        run = trained(tmp_path)
+    finally:
+        os.umask(before)
+    assert {oct(file.stat().st_mode & 0o777) for file in run.path.iterdir() if file.is_file()} == {"0o644"}

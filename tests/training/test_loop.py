@@ -19,7 +19,7 @@ from dimecli.data.batches import Batches
 from dimecli.data.likelihood import Gaussian
 from dimecli.data.samples import Samples
 from dimecli.data.spec import Spec
-from dimecli.model import VariationalAutoencoder
+from dimecli.model import Autoencoder, VariationalAutoencoder
 from dimecli.plugin import Loss, Network, Objective
 from dimecli.registry import make
 from dimecli.run.folder import list_runs
@@ -90,20 +90,36 @@ def script(monkeypatch: pytest.MonkeyPatch, folder: Path, losses: list[float]) -
     monkeypatch.setattr("dimecli.training.trainer.evaluate", scripted)
 
 
+def squared_error(model: Autoencoder, x: object) -> float:
+    """Per sample, averaged over all of them: what the digits' Gaussian gives."""
+    assert isinstance(x, torch.Tensor)
+    with torch.no_grad():
+        return float((model.decoder(model.encoder(x)) - x).double().square().sum((1, 2, 3)).mean())
+
+
 @pytest.mark.parametrize("batch_size", [100, 60])
 def test_validation_terms_are_those_of_the_held_out_samples(tmp_path: Path, batch_size: int) -> None:
     options: dict[str, Any] = {"epochs": 2, "keep": "last", "batch_size": batch_size, "device": "cpu"}
     run = train("ae", "digits", SMALL, runs=tmp_path, **options)
-    held_out = run.experiment.dataset.training()[1].x
-    assert isinstance(held_out, torch.Tensor)
-    count = max(1, len(held_out) // batch_size)
-    x = held_out[: len(held_out) // count * count]  # batches of one size
-    with torch.no_grad():
-        error = (run.model.decoder(run.model.encoder(x)) - x).double().square().sum((1, 2, 3)).mean().item()
+    held_out = run.experiment.dataset.training()[1]
+    batches = max(1, len(held_out) // batch_size)
+    taken = len(held_out) // batches * batches  # batches of one size
+    error = squared_error(run.model, held_out.take(range(taken)).x)
     last = history(run.path)[-1]
     assert last["validation"] == pytest.approx({"reconstruction": error, "total": error}, rel=1e-5)
     assert run.results["terms"] == last["validation"]
     assert run.record["data"]["validation"] == len(held_out)
+
+
+def test_training_terms_are_the_means_over_the_training_samples_of_each_epoch(tmp_path: Path) -> None:
+    """Two batches are an epoch, and the rate is so low that the weights stay as they were."""
+    training = make("dataset", "digits").training()[0]
+    options: dict[str, Any] = {"epochs": 3, "batch_size": len(training) // 2, "lr": 1e-12, "device": "cpu"}
+    run = train("ae", "digits", SMALL, runs=tmp_path, **options)
+    error = squared_error(run.model, training.x)
+    assert [record["step"] for record in history(run.path)] == [2, 4, 6]
+    for record in history(run.path):
+        assert record["train"] == pytest.approx({"reconstruction": error, "total": error}, rel=1e-5)
 
 
 @DTYPES
@@ -343,7 +359,9 @@ def test_killed_before_any_rename_then_resumed(tmp_path: Path, monkeypatch: pyte
         runs = tmp_path / str(last)
         with pytest.raises(Killed):
             killed_at(last, runs)
-        resumed = resume(runs / list_runs(runs)[0]["run"])
+        path = runs / list_runs(runs)[0]["run"]
+        assert (path / "checkpoints" / "last.safetensors").exists() == (last > 2), "there is something to go on from"
+        resumed = resume(path)
         assert resumed.record["weights"] == whole.record["weights"], f"killed before rename {last}"
         assert history(resumed.path) == history(whole.path), f"killed before rename {last}"
         assert without_clock(resumed.results) == without_clock(whole.results), f"killed before rename {last}"

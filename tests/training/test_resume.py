@@ -1,6 +1,7 @@
 """A run that was killed resumes and ends with the same bits as one that was not."""
 
 import json
+import os
 import random
 import shutil
 import signal
@@ -243,24 +244,53 @@ def test_a_resumed_run_computes_where_it_did(tmp_path: Path, monkeypatch: pytest
 
 def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The system refuses the third checkpoint: the run fails in one line, and resumes when there is space."""
-    import safetensors.torch
-
     whole = trained("ae", MLP, tmp_path / "whole", {"epochs": 4})
-    real, written = safetensors.torch.save_file, []
+    real, written = Path.write_bytes, []
 
-    def save_file(tensors: Any, file: Path, **options: Any) -> None:
-        written.append(file)
+    def write_bytes(self: Path, data: bytes) -> int:
+        written.append(self)
         if len(written) == 3:
-            file.write_bytes(b"half")
+            real(self, b"half")
             raise OSError(28, "No space left on device")
-        real(tensors, file, **options)
+        return real(self, data)
 
     with monkeypatch.context() as patched:
-        patched.setattr(safetensors.torch, "save_file", save_file)
-        with pytest.raises(DimeError, match="No space left on device"):
+        patched.setattr(Path, "write_bytes", write_bytes)
+        with pytest.raises(DimeError, match=r"No space left on device; mend that, then dime train --resume .*runs/"):
             trained("ae", MLP, tmp_path / "runs", {"epochs": 4, "checkpoint_seconds": 0})
     path = tmp_path / "runs" / list_runs(tmp_path / "runs")[0]["run"]
     assert read_record(path)["state"] == "failed"
     assert [file.name for file in (path / "checkpoints").iterdir()] == ["last.safetensors"]
     read_tensors(path / "checkpoints" / "last.safetensors")
     assert resume(path).record["weights"] == whole.record["weights"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_waits_for_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    whole = trained("vae", MLP, tmp_path / "whole", {"epochs": 3})
+    real = Trainer._train_on
+
+    def train_on(self: Trainer, *arguments: Any) -> None:
+        real(self, *arguments)
+        if self.state.step == 17:
+            os.kill(os.getpid(), number)
+
+    before = signal.getsignal(number)
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "_train_on", train_on)
+        with pytest.raises(KeyboardInterrupt):
+            trained("vae", MLP, tmp_path / "runs", {"epochs": 3})
+    assert signal.getsignal(number) == before
+    path = tmp_path / "runs" / list_runs(tmp_path / "runs")[0]["run"]
+    _, about = read_tensors(path / "checkpoints" / "last.safetensors")
+    assert about["step"] == 17
+    assert resume(path).record["weights"] == whole.record["weights"]
+
+
+def test_a_run_of_two_processes_is_not_resumed_by_one(tmp_path: Path) -> None:
+    path = interrupted(tmp_path)
+    update_record(path, machine={**read_record(path)["machine"], "processes": 2})
+    with pytest.raises(UserError, match="needs the 2 processes that it began with: torchrun --nproc-per-node 2"):
+        resume(path)

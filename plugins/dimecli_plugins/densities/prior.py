@@ -16,6 +16,7 @@ class Prior(Density):
 
     temperature: float = Field(1.0, gt=0, description="Factor on the standard deviation of what is drawn.")
 
+    needs_codes = False
     sampling_options = frozenset({"temperature"})
 
     def fit(self, codes: torch.Tensor, rng: torch.Generator, prior: Fitted | None = None) -> Fitted:

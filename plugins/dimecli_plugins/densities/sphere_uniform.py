@@ -11,6 +11,7 @@ from dimecli.plugin import Density, Fitted
 class SphereUniform(Density):
     """The uniform distribution on the unit sphere, the one that DIME spreads its codes towards; nothing is fitted."""
 
+    needs_codes = False
     latent_spaces = frozenset({"sphere"})
 
     def fit(self, codes: torch.Tensor, rng: torch.Generator, prior: Fitted | None = None) -> Fitted:
