@@ -3,7 +3,7 @@
 Run it cell by cell in a notebook, or as a whole: `python examples/python_api.py`.
 """
 
-# %% Train DIME on the bundled digits; every option of `dime train` is a keyword.
+# %% Train DIME on the bundled digits. Plugins with options are made by `make`; options of training are keywords.
 import torch
 
 from dimecli import load_run, train

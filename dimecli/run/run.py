@@ -50,6 +50,8 @@ class Run:
     def __init__(self, path: Path, device: str | None = "auto") -> None:
         self.path = path
         self.record = read_record(path)
+        if self.record["state"] == "running":
+            raise UserError(f"run {path.name} is being trained; wait until it is finished")
         if self.record["state"] != "finished":
             raise UserError(f"run {path.name} is {self.record['state']}, not finished; dime train --resume {path}")
         self.experiment = from_record(path, self.record)
@@ -176,7 +178,7 @@ class Run:
 
 
 def _kept(file: Path, about: dict[str, Any]) -> dict[str, torch.Tensor] | None:
-    """The tensors of an earlier call under the same conditions; None, to make them anew, if they are not there whole."""
+    """The tensors that an earlier call left under the same conditions; None if they are not there, or damaged."""
     try:
         tensors, found = read_tensors(file)
     except DimeError:
