@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress as RichProgress
-    from rich.progress import TaskID
+    from rich.live import Live
 
+BAR_COLUMNS = 20
 BAR_SECONDS = 0.25
 LINE_SECONDS = 10.0
 
@@ -49,12 +49,10 @@ class Reporter:
         if self.quiet:
             yield Progress()
         elif sys.stderr.isatty():
-            from rich.progress import BarColumn, TextColumn
-            from rich.progress import Progress as RichProgress
+            from rich.live import Live
 
-            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[status]}", markup=False))
-            with RichProgress(*columns, console=self._console, auto_refresh=False) as drawn:
-                bar = _Bar(drawn, drawn.add_task(description, total=total, status=""), total, unit)
+            with Live(console=self._console, auto_refresh=False) as live:
+                bar = _Bar(live, description, total, unit)
                 yield bar
                 bar.finish()
         else:
@@ -89,32 +87,67 @@ class _Timed(Progress):
             completed, shown = self._pending
             self._pending = None
             self._drawn = time.monotonic()
-            self.draw(completed, self._status(completed, shown))
+            self.draw(completed, self._state(completed), [f"{name} {value:.4g}" for name, value in shown.items()])
 
-    def draw(self, completed: int, status: str) -> None:
-        """Shows the status."""
+    def draw(self, completed: int, state: Sequence[str], terms: Sequence[str]) -> None:
+        """Shows how far it is, and the numbers beside it."""
         raise NotImplementedError
 
-    def _status(self, completed: int, shown: dict[str, float]) -> str:
+    def _state(self, completed: int) -> list[str]:
         parts = [f"{completed}/{self.total} {self._unit}s"]
         since, start = self._first or (self._drawn, completed)
         if self._drawn > since and completed > start:
             rate = (completed - start) / (self._drawn - since)
             left = timedelta(seconds=round((self.total - completed) / rate))
-            parts += [f"{rate:.3g} {self._unit}s/s", f"{left} left"]
-        return ", ".join(parts + [f"{name} {value:.4g}" for name, value in shown.items()])
+            pace = f"{rate:.3g}" if rate < 1000 else f"{rate:.0f}"
+            parts += [f"{pace} {self._unit}s/s", f"{left} left"]
+        return parts
 
 
 class _Bar(_Timed):
     interval = BAR_SECONDS
 
-    def __init__(self, drawn: RichProgress, task: TaskID, total: int, unit: str) -> None:
+    def __init__(self, live: Live, description: str, total: int, unit: str) -> None:
         super().__init__(total, unit)
-        self._progress = drawn
-        self._task = task
+        self._live = live
+        self._description = description
 
-    def draw(self, completed: int, status: str) -> None:
-        self._progress.update(self._task, completed=completed, status=status, refresh=True)
+    def draw(self, completed: int, state: Sequence[str], terms: Sequence[str]) -> None:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        barred, lines = layout(self._description, state, terms, self._live.console.width)
+        first = Table.grid(padding=(0, 1))
+        bar = [ProgressBar(self.total, completed, BAR_COLUMNS)] if barred else []
+        first.add_row(self._description, *bar, Text(lines[0]))
+        self._live.update(Group(first, *map(Text, lines[1:])), refresh=True)
+
+
+def layout(description: str, state: Sequence[str], terms: Sequence[str], width: int) -> tuple[bool, list[str]]:
+    """Whether there is room for a bar, and the lines: the first beside it, the others below; no part is cut."""
+    room = width - len(description) - 1
+    beside = room - BAR_COLUMNS - 1
+    whole = ", ".join([*state, *terms])
+    if len(whole) <= beside:
+        return True, [whole]
+    if len(", ".join(state)) <= beside:
+        return True, [", ".join(state), *_wrap(terms, width, width)]
+    return False, _wrap([*state, *terms], room, width)
+
+
+def _wrap(parts: Sequence[str], first: int, width: int) -> list[str]:
+    """The parts in as few lines as hold them, the first of which has a width of its own."""
+    lines = [parts[0]]
+    for part in parts[1:]:
+        longer = f"{lines[-1]}, {part}"
+        if len(longer) < (width if len(lines) > 1 else first):  # a comma may follow
+            lines[-1] = longer
+        else:
+            lines[-1] += ","
+            lines.append(part)
+    return lines
 
 
 class _Lines(_Timed):
@@ -125,5 +158,5 @@ class _Lines(_Timed):
         self._reporter = reporter
         self._description = description
 
-    def draw(self, completed: int, status: str) -> None:
-        self._reporter.say(f"{self._description}: {status}")
+    def draw(self, completed: int, state: Sequence[str], terms: Sequence[str]) -> None:
+        self._reporter.say(f"{self._description}: {', '.join([*state, *terms])}")

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from dimecli import console
-from dimecli.console import Reporter
+from dimecli.console import BAR_COLUMNS, Reporter, layout
 
 
 class Clock:
@@ -88,6 +88,37 @@ def test_a_terminal_gets_a_bar_a_few_times_a_second(monkeypatch: pytest.MonkeyPa
     assert "99/200 steps, 100 steps/s, 0:00:01 left, loss 0.5" in drawn
     assert "said above the bar" in drawn
     assert sum(f" {step}/200 steps" in drawn for step in range(100)) <= 6
+
+
+STATE = ["1234/12000 steps", "55.3 steps/s", "0:03:15 left"]
+TERMS = ["reconstruction 27.25", "information -3.125", "total 24.12"]
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 100, 130, 200])
+def test_a_narrow_terminal_shows_every_part_whole(width: int) -> None:
+    barred, lines = layout("training", STATE, TERMS, width)
+    assert ", ".join(STATE + TERMS) == " ".join(lines).replace("left rec", "left, rec")
+    assert barred == (width >= 80)
+    assert len(lines) == {20: 6, 40: 3, 60: 2, 80: 2, 100: 2, 130: 1, 200: 1}[width]
+    beside = len("training ") + (BAR_COLUMNS + 1) * barred
+    assert width < 40 or max(beside + len(lines[0]), *map(len, lines)) <= width
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_a_narrow_terminal_gets_whole_lines(monkeypatch: pytest.MonkeyPatch, clock: Clock, columns: int) -> None:
+    screen = io.StringIO()
+    screen.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    with Reporter().progress("training", 20000, "step") as progress:
+        progress.update(10000)
+        clock.now += 1
+        progress.update(11000, reconstruction=27.25, information=-3.125, total=24.125)
+    drawn = screen.getvalue()
+    for part in ("training", "11000/20000 steps", "1000 steps/s", "0:00:09 left", "information -3.125", "total 24.12"):
+        assert part in drawn
+    assert ("━" in drawn) == (columns == 80)
 
 
 def test_an_error_passes_through() -> None:

@@ -47,7 +47,8 @@ def run(words: Sequence[str]) -> int:
         code = build_app(words)(list(words), prog_name="dime", standalone_mode=False)
     except (DimeError, typer.TyperException) as error:
         if completing is None:
-            _complain(error.format_message() if isinstance(error, typer.TyperException) else str(error))
+            told = error.format_message() if isinstance(error, typer.TyperException) else str(error)
+            _complain(told + _owners(words[0], error))
         return error.exit_code
     except typer.Abort:
         _complain("aborted")
@@ -123,6 +124,16 @@ def _words_to_complete() -> list[str] | None:
         text = os.environ.get("_TYPER_COMPLETE_ARGS", "")
         words = text.split()[1 : None if text.endswith(" ") else -1]
     return [word for word in words if word != "="]  # bash sets it apart
+
+
+def _owners(command: str, error: Exception) -> str:
+    """Where an option is unknown: the plugins of the command that have it, unlike the chosen ones."""
+    kinds = getattr(sys.modules.get(f"dimecli.cli.{command}"), "KINDS", ())
+    if type(error).__name__ != "NoSuchOption" or not kinds:  # Typer does not publish the class
+        return ""
+    from dimecli.cli.line import owners
+
+    return owners(getattr(error, "option_name", ""), kinds)
 
 
 def _complain(text: str) -> None:

@@ -46,7 +46,7 @@ class Layer:
 
 
 def read_layer(file: str) -> Layer:
-    """The tables of a TOML file, or of the run.json of a run.
+    """The tables of a TOML file, of the run.json of a run, or of what `--dry-run` printed.
 
     Raises:
         UserError: the file cannot be read or has something that no table allows.
@@ -60,11 +60,12 @@ def read_layer(file: str) -> Layer:
         raise UserError(f"--config {file}: {error.strerror}") from error
     except ValueError as error:  # of the text's encoding, of TOML or of JSON
         raise UserError(f"--config {file}: {error}") from error
-    if not (isinstance(record, dict) and isinstance(record.get("config"), dict)):
+    tables = record.get("config", record) if isinstance(record, dict) else None
+    if not isinstance(tables, dict):
         raise UserError(
-            f'--config {file}: no record of a run, it has no "config"; give a run\'s run.json or a TOML file'
+            f"--config {file}: no record of a run; give a run's run.json, what --dry-run prints, or a TOML file"
         )
-    return Layer(file, record["config"])
+    return Layer(file, tables)
 
 
 def choose(kind: str, default: str, layers: Iterable[Layer]) -> tuple[str, dict[str, Given]]:

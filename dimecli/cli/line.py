@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any, get_args
 
@@ -11,8 +12,9 @@ import typer
 
 from dimecli.cli.layers import Layer, choose, combine, read_layer
 from dimecli.cli.options import Table, completer, help_text, parameter
-from dimecli.errors import UserError, did_you_mean
-from dimecli.registry import Entry, find, names
+from dimecli.errors import PluginError, UserError, did_you_mean
+from dimecli.fields import options_of
+from dimecli.registry import Entry, find, names, registered
 from dimecli.settings import Settings
 
 
@@ -95,7 +97,7 @@ class Line:
         table = Table(kind, entry.plugin, f"{kind} '{name}'", given, frozenset(self._taken))
         self._add(table, f"Options of {table.owner} ({entry.origin})")
         known = names(kind)
-        shown = help_text(f"{text}: {', '.join(known)}.", f"default: {name}")
+        shown = help_text(f"{text}: {', '.join(known)}.", f"default: {choose(kind, default, self._layers)[0]}")
         if kind == self._positional:
             info = typer.Argument(metavar=kind.upper(), help=shown, autocompletion=completer(known))
             self._slots.append(parameter(kind, str, info))
@@ -136,6 +138,20 @@ class Line:
         if parsed is not None and parsed != self._seen.get(f"--{self._positional}"):
             find(self._positional, parsed)  # most likely it is misspelt
             raise UserError(f"write {self._positional} '{parsed}' before all options")
+
+
+def owners(flag: str, kinds: Iterable[str]) -> str:
+    """Which plugins of these kinds have the option, as a sentence to put behind an error; empty if none has it."""
+    found: dict[str, list[str]] = {}
+    for entry in [entry for kind in kinds for entry in registered(kind)]:
+        with suppress(PluginError):
+            if flag in {f"--{key.replace('_', '-')}" for key in options_of(entry.plugin)}:
+                found.setdefault(entry.kind, []).append(f"'{entry.name}'")
+    ways = {"objective": "name it before all options"}  # the one kind that has no flag
+    return "".join(
+        f" It is an option of {kind} {', '.join(having)}: {ways.get(kind, f'add --{kind} NAME')}."
+        for kind, having in found.items()
+    )
 
 
 def _slot(name: str, text: str, known: Iterable[str]) -> inspect.Parameter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -33,7 +33,7 @@ class Table:
         short: one-letter flags by option.
 
     Raises:
-        UserError: `given` has an option that `settings` lacks.
+        UserError: `given` has an option that `settings` lacks, or a value of another type.
         PluginError: a field has no form on a command line.
     """
 
@@ -48,6 +48,8 @@ class Table:
         for key, given in self.given.items():
             if key not in self.forms:
                 raise UserError(f"{given.source}: {self.owner} has no such option.{did_you_mean(key, self.forms)}")
+            if not _fits(given.value, self.forms[key]):
+                raise UserError(f"{given.source}: should be of type {self.forms[key].label}, got {given.value!r}")
 
     @cached_property
     def forms(self) -> dict[str, Form]:
@@ -121,6 +123,15 @@ class Table:
 
     def _argument(self, key: str) -> str:
         return f"{self.name}__{key}"
+
+
+def _fits(value: Any, form: Form) -> bool:
+    """Whether a value of a file is not of another type, which pydantic would turn into the right one."""
+    if form.many and isinstance(value, list | tuple):
+        return all(_fits(item, replace(form, many=False)) for item in value)
+    if form.item is bool:
+        return value is None or isinstance(value, bool)
+    return form.item not in (int, float) or not isinstance(value, bool | str)
 
 
 def parameter(name: str, annotation: Any, info: Any) -> inspect.Parameter:

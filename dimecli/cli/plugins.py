@@ -14,7 +14,7 @@ from dimecli.console import Reporter
 from dimecli.errors import PluginError, UserError, did_you_mean
 from dimecli.fields import options_of, show
 from dimecli.plugin import KINDS
-from dimecli.registry import Entry, registered
+from dimecli.registry import Entry, find, registered
 
 app = typer.Typer()
 
@@ -48,6 +48,8 @@ def show_command(words: Words, json: AsJson = False) -> None:
         return
     for number, plugin in enumerate(described):
         print("\n" * (number > 0) + f"{plugin['kind']} '{plugin['name']}' of {plugin['origin']}\n\n{plugin['doc']}\n")
+        if plugin["error"]:
+            print(f"BROKEN: {plugin['error']}\n")
         columns = ("option", "type", "default", "bounds", "description")
         print_table(columns, ([option[column] for column in columns] for option in plugin["options"]))
         for name, tables in plugin["presets"].items():
@@ -82,7 +84,7 @@ def _summary(entry: Entry) -> dict[str, Any]:
         "error": None,
     }
     try:
-        return row | {"summary": entry.plugin.summary()}
+        return row | {"summary": find(entry.kind, entry.name).plugin.summary()}  # which it is not if claimed twice
     except PluginError as error:
         return row | {"error": str(error)}
 

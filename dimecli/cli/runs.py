@@ -24,8 +24,9 @@ def list_command(runs: Runs = RUNS, json: AsJson = False) -> None:
     if json:
         print_json(rows)
     elif rows:
-        columns = ("run", "state", "objective", "dataset", "network", "time", "error")
-        print_table(columns, ([_cell(row, column) for column in columns] for row in rows))
+        columns = ("run", "state", "time", "objective", "dataset", "network")
+        cells = ([_cell(row, column) for column in columns] for row in rows)
+        print_table(columns, cells, [str(row["error"] or "") for row in rows])
     else:
         Reporter().say(f"No runs in {runs}. Next: dime train")
 

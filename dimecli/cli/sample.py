@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,8 @@ from dimecli.console import Reporter
 from dimecli.plugin import Density
 from dimecli.registry import entry_of
 from dimecli.settings import Settings
+
+KINDS = ("density",)
 
 
 class SampleSettings(Settings):
@@ -42,25 +45,27 @@ def sample(
     """Draws samples from a run, writes them and says where."""
     from dimecli.run.folder import find_run
 
+    reporter = Reporter(quiet)
     density, settings = parsed.settings("density"), parsed.settings("sample")
     name = entry_of(density).name
     path = find_run(run, runs)
     if dry_run:
-        print_json({"run": path.name, "density": {"name": name, **density.options()}, "sample": settings.options()})
+        print_json({"density": {"name": name, **density.options()}, "sample": settings.options()})
+        reporter.say(f"Would draw from {path}")
         return
     files = _draw(path, density, settings)
     if json:
         written = [str(file) for file in files]
         print_json({"run": path.name, "density": name, "n": settings.count, "files": written})
-    reporter = Reporter(quiet)
     reporter.say(f"Wrote {settings.count} samples of {path.name}, density {name}: {', '.join(map(str, files))}")
     other = "gaussian" if name == "gmm" else "gmm"
-    reporter.say(f"Next: dime sample {path} --density {other}, to compare; 'dime plugins' lists every density")
+    again = f"dime sample {shlex.quote(str(path))} --density {other}"
+    reporter.say(f"Next: {again}, to compare; 'dime plugins' lists every density")
 
 
 def build(words: Sequence[str]) -> Callable[..., None]:
     """The command for the plugins that these words name."""
-    line = Line(sample, words, kinds=("density",))
+    line = Line(sample, words, KINDS)
     line.settings("sample", SampleSettings, "Sampling", short={"count": "-n"})
     line.plugin("density", "gmm", "Distribution to fit to the codes")
     return line.callback()

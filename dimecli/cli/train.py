@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +19,7 @@ from dimecli.training.settings import TrainSettings
 if TYPE_CHECKING:
     from dimecli.api import Run
 
+KINDS = ("objective", "dataset", "network")
 _NEGLIGIBLE = 0.005  # share of the gradient
 
 Resume = Annotated[
@@ -54,17 +56,17 @@ def train(
 
 def build(words: Sequence[str]) -> Callable[..., None]:
     """The command for the plugins that these words name."""
-    line = Line(train, words, kinds=("objective", "dataset", "network"), positional="objective")
+    line = Line(train, words, KINDS, positional="objective")
     line.preset(line.entry("objective", "dime"))
     line.settings("train", TrainSettings, "Training")
     line.plugin("objective", "dime", "What to train for")
     dataset: Any = line.plugin("dataset", "digits", "Samples to train on").plugin
-    line.plugin("network", dataset.network, "Encoder and decoder")
+    line.plugin("network", dataset.network, "Encoder and decoder, those of the dataset unless named")
     return line.callback()
 
 
 def _plugins(parsed: Parsed) -> dict[str, Any]:
-    return {kind: parsed.settings(kind) for kind in ("objective", "dataset", "network")}
+    return {kind: parsed.settings(kind) for kind in KINDS}
 
 
 def _refuse_with_resume(ignored: Sequence[str]) -> None:
@@ -105,4 +107,4 @@ def _report(run: Run, reporter: Reporter, as_json: bool) -> None:
         for name, share in shares.items():
             if share < _NEGLIGIBLE:
                 reporter.say(f"Warning: '{name}' has almost no gradient, so it does nothing to the codes")
-    reporter.say(f"Next: dime sample {run.path} --density gmm")
+    reporter.say(f"Next: dime sample {shlex.quote(str(run.path))} --density gmm")

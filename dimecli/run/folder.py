@@ -67,11 +67,13 @@ def read_record(path: Path) -> Record:
 
 
 def _parse(file: Path) -> Record:
-    if not file.is_file():
-        raise UserError(f"{file.parent} is no run: it has no run.json")
     try:
+        if not file.is_file():
+            raise UserError(f"{file.parent} is no run: it has no run.json")
         record = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise DimeError(f"{file} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
         raise DimeError(f"{file} is damaged: {error}") from error
     if not (isinstance(record, dict) and "schema" in record):
         raise DimeError(f"{file} is damaged: it is no record of a run, which has a schema")
@@ -85,11 +87,19 @@ def update_record(path: Path, **changes: object) -> None:
 
 
 def list_runs(runs: Path) -> list[Record]:
-    """A row per run, oldest first: run, state, objective, dataset, network, created, seconds, error."""
+    """A row per run, oldest first: run, state, objective, dataset, network, created, seconds, error.
+
+    A run whose record cannot be used is in the state "damaged", with the reason as its error.
+
+    Raises:
+        UserError: the folder cannot be read.
+    """
+    try:
+        paths = [path for path in runs.iterdir() if _is_run(path)] if runs.is_dir() else []
+    except OSError as error:
+        raise UserError(f"--runs {runs}: cannot be read: {error.strerror}") from error
     rows = []
-    for path in runs.iterdir() if runs.is_dir() else ():
-        if not (path / "run.json").is_file():
-            continue
+    for path in paths:
         row: Record = {"run": path.name, "state": "damaged", "error": None}
         try:
             record = read_record(path)
@@ -100,6 +110,14 @@ def list_runs(runs: Path) -> list[Record]:
             row["error"] = str(error)
         rows.append(row)
     return sorted(rows, key=lambda row: (row.get("created", ""), row["run"]))
+
+
+def _is_run(path: Path) -> bool:
+    """Whether the folder is a run, or may be one: its files are somebody else's secret."""
+    try:
+        return not path.name.startswith(".") and (path / "run.json").is_file()
+    except PermissionError:
+        return True
 
 
 def find_run(run: str | None, runs: Path) -> Path:
@@ -114,7 +132,7 @@ def find_run(run: str | None, runs: Path) -> Path:
             raise UserError(f"no finished run in {runs}; train one first: dime train")
         return runs / str(finished[-1])
     for path in (runs / run, Path(run)):
-        if (path / "run.json").is_file():
+        if _is_run(path):
             return path
     known = [row["run"] for row in list_runs(runs)]
     raise UserError(f"no run '{run}' in {runs}.{did_you_mean(run, known)}")
@@ -125,7 +143,13 @@ def remove_run(path: Path) -> None:
 
     Raises:
         UserError: the run is being trained, or the folder is no run.
+        DimeError: the system does not allow it; the run still stands.
     """
+    whole = path.resolve()
+    folders = [whole, *(Path(folder, name) for folder, names, _ in os.walk(whole) for name in names)]
+    locked = [folder for folder in folders if not os.access(folder, os.R_OK | os.W_OK | os.X_OK)]
+    if locked:
+        raise DimeError(f"cannot delete {path}: no permission to change {locked[0]}")
     try:
         _parse(path / "run.json")
     except UserError:
@@ -134,4 +158,12 @@ def remove_run(path: Path) -> None:
         raise UserError(f"{error}; if it was a run, delete {path} by hand") from error
     if is_training(path):
         raise UserError(f"{path.name} is being trained by another process; stop that first")
-    shutil.rmtree(path)
+    hidden = whole.with_name(f".{whole.name}.{os.getpid()}")
+    try:
+        whole.rename(hidden)  # nobody meets a run that is half deleted
+    except OSError as error:
+        raise DimeError(f"cannot delete {path}: {error.strerror}") from error
+    try:
+        shutil.rmtree(hidden)
+    except OSError as error:
+        raise DimeError(f"{path} is removed, but {hidden} is left of it: {error.strerror}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -53,7 +54,9 @@ class Run:
         if self.record["state"] == "running":
             raise UserError(f"run {path.name} is being trained; wait until it is finished")
         if self.record["state"] != "finished":
-            raise UserError(f"run {path.name} is {self.record['state']}, not finished; dime train --resume {path}")
+            raise UserError(
+                f"run {path.name} is {self.record['state']}, not finished; dime train --resume {shlex.quote(str(path))}"
+            )
         self.experiment = from_record(path, self.record)
         self.device = pick_device(device or self.experiment.train.device)
         self.model = self._load_model().to(self.device).to(memory_format=torch.channels_last).eval()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -160,7 +161,7 @@ def _train(ready: _Ready, path: Path, reporter: Reporter, resume: bool) -> None:
                 else:
                     update_record(path, state="failed", error=str(error) or type(error).__name__)
         if stopped:
-            reporter.say(f"Go on with: dime train --resume {path}")
+            reporter.say(f"Go on with: dime train --resume {shlex.quote(str(path))}")
         raise
     if first:
         shutil.rmtree(path / "checkpoints", ignore_errors=True)  # whatever happens here, the run is finished

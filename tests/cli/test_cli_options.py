@@ -174,6 +174,20 @@ def test_the_record_of_a_run_is_a_config(dime: Dime, tmp_path: Path) -> None:
     assert resolved(dime, "--config", "run.json") == resolved(dime, "spicy", "--hot")
 
 
+def test_what_a_dry_run_prints_is_a_config(dime: Dime, tmp_path: Path) -> None:
+    words = ("spicy", "--hot", "--limit", "3", "--place", "there", "--epochs", "4", "--dataset", "gaussian-mixture")
+    (tmp_path / "dry.json").write_text(dime("train", *words, "--dry-run").out)
+    assert resolved(dime, "--config", "dry.json") == resolved(dime, *words)
+
+
+def test_help_shows_the_default_and_not_what_was_typed(dime: Dime) -> None:
+    text = dime("train", "spicy", "--dataset", "mnist", "--network", "wide", "--help").flat
+    for default in ("dime", "digits", "dime-conv"):
+        assert f"[default: {default}]" in text
+    for typed in ("spicy", "mnist", "wide"):
+        assert f"[default: {typed}]" not in text
+
+
 def test_one_file_may_serve_several_commands(dime: Dime, tmp_path: Path) -> None:
     (tmp_path / "all.toml").write_text("[train]\nepochs = 2\n[sample]\ncount = 9\n[density]\nname = 'gmm'\n")
     assert resolved(dime, "--config", "all.toml")["train"]["epochs"] == 2
@@ -202,6 +216,8 @@ MISTAKES = {
     "spicy --grains 1,q": "--grains: should be a valid integer, got '1,q'",
     "spicy --epochs 0": "--epochs: should be greater than or equal to 1, got '0'",
     "spicy --epochs --lr 1": "--epochs: its value is missing, before --lr",
+    "ae --gamma 1": "It is an option of objective 'dime': name it before all options.",
+    "--path x": "It is an option of dataset 'arrays', 'image-folder': add --dataset NAME.",
     "spicy -x": "No such option: -x",
     "spicy --hot --lambda 6": "options of objective 'spicy': hot needs a lambda of at most 5",
     "spicy --objective.seed -3": "--objective.seed: should be greater than or equal to 0, got '-3'",
@@ -241,6 +257,12 @@ FILE_MISTAKES = {
     "[objectiv]\nname = 'spicy'": "run.toml: no table [objectiv] is known. Did you mean 'objective'?",
     "[train]\nepoch = 3": "'epoch' in [train] of run.toml: 'dime train' has no such option. Did you mean 'epochs'?",
     "epochs = 3": "run.toml: 'epochs' stands outside of any table; write it below one, such as [train]",
+    "[train]\nepochs = true": "'epochs' in [train] of run.toml: should be of type int, got True",
+    "[train]\nepochs = '3'": "'epochs' in [train] of run.toml: should be of type int, got '3'",
+    "[objective]\nname = 'spicy'\nlambda = true": "should be of type float, got True",
+    "[objective]\nname = 'spicy'\nlimit = '1'": "should be of type float|none, got '1'",
+    "[objective]\nname = 'spicy'\nhot = 1": "should be of type bool, got 1",
+    "[objective]\nname = 'spicy'\ngrains = [1, true]": "should be of type int,int,..., got [1, True]",
     "[train": "--config run.toml: ",
 }
 

@@ -74,6 +74,16 @@ def test_the_list_as_json(dime: Dime) -> None:
     assert "ModuleNotFoundError" in bad["error"]
 
 
+def test_a_name_that_is_claimed_twice_is_an_error_of_both(dime: Dime, install: Install) -> None:
+    install("dime-other", "2", {"dimecli.objectives": "mine = more_mod:Mine"})
+    rows = [row for row in dime("plugins", "--json").json if (row["kind"], row["name"]) == ("objective", "mine")]
+    assert [row["origin"] for row in rows] == ["dime-more 0.3", "dime-other 2"]
+    for row in rows:
+        assert row["summary"] is None
+        assert "is claimed by dime-more 0.3 (more_mod:Mine) and dime-other 2 (more_mod:Mine)" in row["error"]
+    assert dime("plugins", "show", "objective", "mine").flat.count("BROKEN: objective 'mine' is claimed by") == 2
+
+
 def test_show_tells_every_option_and_preset(dime: Dime) -> None:
     ran = dime("plugins", "show", "objective", "mine")
     assert "objective 'mine' of dime-more 0.3 Mine [really]. More words." in ran.flat

@@ -75,11 +75,20 @@ def test_a_file_gives_the_options_of_sample_too(dime: Dime, asked: list[Any], tm
 
 
 def test_a_dry_run_draws_nothing(dime: Dime, asked: list[Any]) -> None:
-    shown = dime("sample", "--density", "flat", "-n", "3", "--dry-run").json
-    assert shown["run"] == "run-1"
+    ran = dime("sample", "--density", "flat", "-n", "3", "--dry-run")
+    assert ran.err == f"Would draw from {Path('runs/run-1')}\n"
+    shown = ran.json
     assert shown["density"] == {"name": "flat", "width": 1.0}
     assert shown["sample"]["count"] == 3
     assert not asked
+    Path("dry.json").write_text(ran.out)
+    assert dime("sample", "--config", "dry.json", "--dry-run").json == shown
+
+
+def test_a_suggested_command_can_be_pasted(dime: Dime, asked: list[Any], tmp_path: Path) -> None:
+    (tmp_path / "runs").rename(tmp_path / "my runs")
+    ran = dime("sample", "--runs", "my runs", "--density", "flat")
+    assert f"Next: dime sample '{Path('my runs/run-1')}' --density gmm, to compare" in ran.err
 
 
 @pytest.mark.parametrize(

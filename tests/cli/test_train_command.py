@@ -77,6 +77,10 @@ def test_train_says_what_it_wrote_and_what_comes_next_on_stderr(dime: Dime, api:
     assert f"Next: dime sample {Path('runs/new-1')} --density gmm\n" in ran.err
 
 
+def test_a_suggested_command_can_be_pasted(dime: Dime, api: Api) -> None:
+    assert f"Next: dime sample '{Path('my runs/new-1')}' --density gmm\n" in dime("train", "--runs", "my runs").err
+
+
 def test_json_is_one_value_on_stdout_and_quiet_is_silent(dime: Dime, api: Api) -> None:
     ran = dime("train", "--json", "--quiet")
     assert ran.json == {"run": "new-1", "seconds": 1.25, "terms": {"reconstruction": 2.5, "total": 2.5}}

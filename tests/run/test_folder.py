@@ -201,3 +201,45 @@ def test_records_are_strict_json(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         update_record(path, results={"loss": float("nan")})
     assert json.loads((path / "run.json").read_text())["state"] == "running", "the old record still stands"
+
+
+def test_a_run_in_training_cannot_be_loaded_yet(tmp_path: Path) -> None:
+    from dimecli.run.run import Run
+
+    path = make(tmp_path)
+    with training_lock(path), pytest.raises(UserError, match=f"run {path.name} is being trained; wait"):
+        Run(path)
+    with pytest.raises(UserError, match="is interrupted, not finished"):
+        Run(path)
+
+
+def test_a_run_is_listed_and_deleted_as_the_system_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret, mine = make(tmp_path), make(tmp_path)
+    update_record(mine, **FINISHED)
+    real = Path.read_text
+
+    def read_text(path: Path, *arguments: Any, **options: Any) -> str:
+        if path.parent == secret:
+            raise PermissionError(13, "Permission denied")
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+    rows = {row["run"]: row for row in list_runs(tmp_path)}
+    assert (rows[secret.name]["state"], rows[mine.name]["state"]) == ("damaged", "finished")
+    assert rows[secret.name]["error"] == f"{secret / 'run.json'} cannot be read: Permission denied"
+    assert find_run(None, tmp_path) == mine
+    monkeypatch.setattr(Path, "rename", lambda path, target: read_text(secret / "x"))
+    with pytest.raises(DimeError, match=r"cannot delete .*: Permission denied"):
+        remove_run(mine)
+    assert (mine / "run.json").exists()
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_nothing_is_left_of_a_removed_run(tmp_path: Path, link: bool) -> None:
+    path = make(tmp_path / "runs")
+    (path / "codes").mkdir()
+    if link:
+        (tmp_path / "runs" / "link").symlink_to(path, target_is_directory=True)
+    remove_run(tmp_path / "runs" / "link" if link else path)
+    assert list_runs(tmp_path / "runs") == []
+    assert [left.name for left in (tmp_path / "runs").iterdir()] == ["link"] * link

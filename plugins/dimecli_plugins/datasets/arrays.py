@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 TEST_SHARE = 0.2
 _LAYOUTS = ({"x"}, {"x", "y"}, {"x_train", "x_test"}, {"x_train", "y_train", "x_test", "y_test"})
 _CHANNELS = (1, 3)
+_MAGIC = (b"\x93NUMPY", b"PK")
 
 
 class Arrays(Dataset):
@@ -118,6 +119,9 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
         raise UserError(f"--path {path}: no such file")
     try:
         with path.open("rb") as file:
+            if not file.read(6).startswith(_MAGIC):
+                raise UserError(f"{path} is no .npy or .npz file")
+            file.seek(0)
             loaded = np.load(file, allow_pickle=False)
             if isinstance(loaded, np.ndarray):
                 return {"x": loaded}

@@ -201,7 +201,8 @@ def test_a_damaged_file(tmp_path: Path, suffix: str, content: str) -> None:
         "bits": whole[:middle] + bytes(64) + whole[middle + 64 :] if suffix == ".npz" else whole[:8] + b"\xff" * 4,
     }
     path.write_bytes(damaged[content])
-    with pytest.raises(UserError, match=rf"data\{suffix} cannot be read as a NumPy file"):
+    says = "cannot be read as a NumPy file" if content in ("cut", "bits") else "is no .npy or .npz file$"
+    with pytest.raises(UserError, match=rf"data\{suffix} {says}"):
         Arrays(path=path).read("train")
 
 
@@ -228,7 +229,7 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
     np.save(tmp_path / "object.npy", trap, allow_pickle=True)
     np.savez(tmp_path / "object.npz", x=trap)
     for name in ("plain.npy", "object.npy", "object.npz"):
-        with pytest.raises(UserError, match=rf"{name} cannot be read as a NumPy file"):
+        with pytest.raises(UserError, match=rf"{name} (cannot be read as a NumPy file|is no \.npy)"):
             Arrays(path=tmp_path / name).read("train")
     assert not (tmp_path / "sprung").exists()
 
