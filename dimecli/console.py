@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -61,7 +62,7 @@ class Reporter:
             lines.finish()
 
 
-class _Timed(Progress):
+class _Timed(Progress, ABC):
     """Draws at most every `interval` seconds, and the last state at the end."""
 
     interval: float
@@ -89,9 +90,9 @@ class _Timed(Progress):
             self._drawn = time.monotonic()
             self.draw(completed, self._state(completed), [f"{name} {value:.4g}" for name, value in shown.items()])
 
+    @abstractmethod
     def draw(self, completed: int, state: Sequence[str], terms: Sequence[str]) -> None:
         """Shows how far it is, and the numbers beside it."""
-        raise NotImplementedError
 
     def _state(self, completed: int) -> list[str]:
         parts = [f"{completed}/{self.total} {self._unit}s"]
