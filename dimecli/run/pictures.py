@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from dimecli.data.batches import Batches
 from dimecli.errors import DimeError
@@ -61,11 +62,11 @@ def _claim(folder: Path, density: str) -> Path:
 
 
 def image_grid(images: torch.Tensor, file: Path) -> None:
-    """Write `(n, C, H, W)` images in [0, 1] as a nearly square grid, small ones enlarged by whole pixels."""
+    """Write `(n, C, H, W)` images in [0, 1] as a nearly square grid, small ones enlarged and smoothed, as eyes like it."""
     from torchvision.utils import make_grid, save_image
 
     scale = max(1, round(_READABLE / max(images.shape[-2:])))
-    large = images.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+    large = F.interpolate(images, scale_factor=scale, mode="bicubic").clamp(0, 1)
     if large.shape[1] not in (1, 3):
         large = large.mean(1, keepdim=True)  # channels that no screen has
     save_image(make_grid(large, nrow=math.ceil(math.sqrt(len(images))), pad_value=0.5), file)
