@@ -62,7 +62,7 @@ def _claim(folder: Path, density: str) -> Path:
 
 
 def image_grid(images: torch.Tensor, file: Path) -> None:
-    """Write `(n, C, H, W)` images in [0, 1] as a nearly square grid, small ones enlarged and smoothed, as eyes like it."""
+    """Write `(n, C, H, W)` images in [0, 1] as a nearly square grid, small ones enlarged and smoothed."""
     from torchvision.utils import make_grid, save_image
 
     scale = max(1, round(_READABLE / max(images.shape[-2:])))
