@@ -142,6 +142,7 @@ def test_streaming_gives_the_same_bits_as_memory(runs: Path, options: dict[str, 
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit.:DeprecationWarning")  # torch 2.11's compiler uses it
 @pytest.mark.parametrize("precision", ["32", "bf16"])
 def test_compiled_training_agrees_with_plain(runs: Path, precision: str) -> None:
     options: dict[str, Any] = {"epochs": 2, "precision": precision, "keep": "last"}
