@@ -46,8 +46,8 @@ def steps_written(runs: Path) -> int:
 MLP: dict[str, Any] = {"name": "mlp", "widths": (16,)}
 CONV: dict[str, Any] = {"name": "rae-conv", "width": 1 / 128}
 CASES = [
-    ("vae", MLP, {"epochs": 60, "schedule": "plateau", "patience": 1}),
-    ("dime", CONV, {"epochs": 12, "schedule": "cosine", "clip": 1.0}),  # batch norm, channels-last moments
+    ("vae", MLP, {"epochs": 200, "schedule": "plateau", "patience": 1}),
+    ("dime", CONV, {"epochs": 40, "schedule": "cosine", "clip": 1.0}),  # batch norm, channels-last moments
 ]
 
 
