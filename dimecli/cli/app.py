@@ -26,7 +26,7 @@ INTERRUPTED = 130
 
 def main(words: Sequence[str] | None = None) -> None:
     """Runs one command line and exits: 0 done, 1 failed, 2 a mistake of the user, 130 interrupted."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads are 10 times slower on a busy machine
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin stall each other on a busy machine
     code = run(sys.argv[1:] if words is None else words)
     if world() > 1:  # gloo's threads may abort the interpreter's own exit
         sys.stdout.flush()
