@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from dimecli.data.likelihood import Likelihood
 from dimecli.data.spec import Spec
+
+
+class Autoregressive(nn.Module):
+    """A decoder whose parameters depend on the elements of x before each: it needs x to be trained."""
+
+    @abstractmethod
+    def forward(self, z: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """The likelihood's parameters of every element of x given those before it (teacher forcing)."""
+
+    @abstractmethod
+    def generate(self, z: torch.Tensor, likelihood: Likelihood, rng: torch.Generator | None) -> torch.Tensor:
+        """`(B, *shape)` data, element after element: the most probable, or drawn if `rng` is given."""
 
 
 class Autoencoder(nn.Module):
@@ -26,13 +41,24 @@ class Autoencoder(nn.Module):
 
     def nll(self, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         """`(B,)` negative log-likelihoods of x given its codes, in nats, up to `likelihood.constant`."""
-        return self.spec.likelihood.nll(self.decoder(z), x)
+        parameters = self.decoder(z, x) if isinstance(self.decoder, Autoregressive) else self.decoder(z)
+        return self.spec.likelihood.nll(parameters, x)
 
-    def generate(self, z: torch.Tensor, rng: torch.Generator | None = None) -> torch.Tensor:
-        """`(B, *shape)` data decoded from `(B, l)` codes: the mean, or a draw from p(x|z) if `rng` is given."""
+    def generate(
+        self, z: torch.Tensor, rng: torch.Generator | None = None, likelihood: Likelihood | None = None
+    ) -> torch.Tensor:
+        """`(B, *shape)` data decoded from `(B, l)` codes.
+
+        Args:
+            z: The codes.
+            rng: Draws from p(x|z); without it the data are the likelihood's estimate, such as the mean.
+            likelihood: Used in place of the data's own, such as one that decodes otherwise.
+        """
+        likelihood = likelihood or self.spec.likelihood
+        if isinstance(self.decoder, Autoregressive):
+            return self.decoder.generate(z, likelihood, rng)
         parameters = self.decoder(z)
-        likelihood = self.spec.likelihood
-        return likelihood.mean(parameters) if rng is None else likelihood.sample(parameters, rng)
+        return likelihood.estimate(parameters) if rng is None else likelihood.sample(parameters, rng)
 
 
 class VariationalAutoencoder(Autoencoder):

@@ -6,8 +6,10 @@ its work; it holds no learned state. What building or fitting returns is another
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import Field
@@ -19,6 +21,11 @@ from dimecli.lazy import nn, torch
 from dimecli.settings import Settings
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from dimecli.grammar import Grammar
+    from dimecli.grammar.semantics import Semantics
     from dimecli.model import Autoencoder
 
 __all__ = [
@@ -27,6 +34,7 @@ __all__ = [
     "Dataset",
     "Density",
     "Fitted",
+    "Language",
     "LatentSpace",
     "Loss",
     "Modality",
@@ -140,6 +148,14 @@ class Network(Plugin):
 
     modalities: ClassVar[frozenset[Modality]] = frozenset({"image"})
 
+    def prepare(self, samples: Samples) -> Samples:
+        """The samples in the form that this network works on; by default as they are.
+
+        A network that works on characters makes them of productions here, with the likelihood that
+        belongs to them.
+        """
+        return samples
+
     @abstractmethod
     def encoder(self, spec: Spec, features: int) -> nn.Module:
         """A module from `(B, *shape)` to `(B, features)`, without an activation at its end."""
@@ -148,8 +164,9 @@ class Network(Plugin):
     def decoder(self, spec: Spec, latent_size: int) -> nn.Module:
         """A module from `(B, latent_size)` to the likelihood's parameters.
 
-        It ends in `spec.likelihood.output()`; for a Gaussian it gives means `(B, *shape)`, for a
-        Bernoulli logits.
+        They are `(B, *spec.likelihood.parameters(spec.shape))`: means of a Gaussian, logits of a
+        Bernoulli or of a categorical; the module ends in `spec.likelihood.output()`. A decoder that
+        needs x as well is a `dimecli.model.Autoregressive`.
         """
 
 
@@ -190,6 +207,45 @@ class Dataset(Plugin):
         return train if split == "train" else validation
 
 
+class Language(Plugin):
+    """A context-free grammar, and what its sentences mean.
+
+    The grammar is the .cfg file beside the plugin's module, of the same name.
+    """
+
+    kind = "grammar"
+    group = "dimecli.grammars"
+
+    sources: ClassVar[frozenset[str]] = frozenset()
+    """Names of data sets of its own, for `--source`."""
+
+    def text(self) -> str:
+        """The grammar, as `dimecli.grammar.Grammar.compile` reads it."""
+        return Path(inspect.getfile(type(self))).with_suffix(".cfg").read_text(encoding="utf-8")
+
+    def compile(self, max_len: int | None = None) -> Grammar:
+        """The compiled grammar; `max_len` overrides the text's.
+
+        Raises:
+            UserError: the text is no grammar; names the line.
+        """
+        from dimecli.grammar import Grammar
+
+        return Grammar.compile(self.text(), type(self).__name__, max_len)
+
+    def sentences(self, source: str) -> Sequence[str]:
+        """The sentences of one of its `sources`, in their published order."""
+        raise NotImplementedError
+
+    def semantics(self) -> Semantics | None:
+        """What the terminals mean, for `dimecli.grammar.semantics`; None where sentences are not evaluated."""
+        return None
+
+    def score(self, sentences: Sequence[str]) -> NDArray[np.float64] | None:
+        """`(n,)` scores on the task that the grammar is published with, lower is better; None if there is none."""
+        return None
+
+
 class Density(Plugin):
     """A distribution fitted to the codes of a trained model, to sample from it (ex-post density)."""
 
@@ -211,5 +267,5 @@ class Density(Plugin):
         """What `fit` returned, from its `state()` and the same prior."""
 
 
-KINDS: dict[str, type[Plugin]] = {kind.kind: kind for kind in (Objective, Network, Dataset, Density)}
+KINDS: dict[str, type[Plugin]] = {kind.kind: kind for kind in (Objective, Network, Dataset, Language, Density)}
 """Every kind of plugin by its name, in the order in which they are listed."""

@@ -8,6 +8,7 @@ so `nll + constant * elements` is the exact negative log-density.
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from typing import Literal
 
 from pydantic import Field
@@ -16,7 +17,36 @@ from dimecli.lazy import F, nn, torch
 from dimecli.settings import Settings
 
 
-class Gaussian(Settings):
+class Likelihood(Settings):
+    """A distribution of x given the parameters that a decoder puts out, `(B, *parameters(shape))`."""
+
+    def parameters(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the parameters of one sample of that shape."""
+        return shape
+
+    def output(self) -> nn.Module:
+        """The last layer of a decoder: from free numbers to parameters."""
+        return nn.Identity()
+
+    @abstractmethod
+    def nll(self, parameters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """`(B,)` nats of `(B, *shape)` data."""
+
+    @abstractmethod
+    def estimate(self, parameters: torch.Tensor) -> torch.Tensor:
+        """`(B, *shape)`: the one x that stands for the distribution."""
+
+    @abstractmethod
+    def sample(self, parameters: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        """A draw of x, `(B, *shape)`."""
+
+    @property
+    def constant(self) -> float:
+        """Nats per element that `nll` leaves out."""
+        return 0.0
+
+
+class Gaussian(Likelihood):
     """Gaussian with a fixed variance: `nll = |x - mean|^2 / (2 variance)`.
 
     The default variance of 1/2 makes `nll` the summed squared error, the unit in which DIME and RAE
@@ -36,7 +66,7 @@ class Gaussian(Settings):
         error = (x - mean).flatten(1)  # (B, D)
         return error.square().sum(1) / (2 * self.variance)
 
-    def mean(self, mean: torch.Tensor) -> torch.Tensor:
+    def estimate(self, mean: torch.Tensor) -> torch.Tensor:
         """Expected x, `(B, *shape)`, inside the data's range."""
         return mean.clamp(0, 1) if self.bounded else mean
 
@@ -51,29 +81,20 @@ class Gaussian(Settings):
         return 0.5 * math.log(2 * math.pi * self.variance)
 
 
-class Bernoulli(Settings):
+class Bernoulli(Likelihood):
     """Bernoulli over values in [0, 1], given by its logits: `nll` is the binary cross entropy."""
 
     name: Literal["bernoulli"] = "bernoulli"
-
-    def output(self) -> nn.Module:
-        """The last layer of a decoder: its free numbers are the logits."""
-        return nn.Identity()
 
     def nll(self, logits: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """`(B,)` nats: `(B, *shape)` logits against `(B, *shape)` data in [0, 1]."""
         entropy = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
         return entropy.flatten(1).sum(1)
 
-    def mean(self, logits: torch.Tensor) -> torch.Tensor:
+    def estimate(self, logits: torch.Tensor) -> torch.Tensor:
         """Expected x, `(B, *shape)`: the probability of a one."""
         return logits.sigmoid()
 
     def sample(self, logits: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """A draw of zeros and ones, `(B, *shape)`."""
         return torch.bernoulli(logits.sigmoid(), generator=rng)
-
-    @property
-    def constant(self) -> float:
-        """Nothing is left out of `nll`."""
-        return 0.0

@@ -32,7 +32,11 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Samples:
-    """`x` is `(N, *shape)`, uint8 (a pixel's 0..255) or float32, or a `Source`; `y` is `(N,)` int64 or None."""
+    """The samples of a split.
+
+    `x` is `(N, *shape)`: uint8 (a pixel's 0..255), float32, or int16 (the symbols of a sentence); or a
+    `Source`. `y` is `(N,)` int64 or None.
+    """
 
     spec: Spec
     x: torch.Tensor | Source
@@ -48,8 +52,8 @@ class Samples:
         return Samples(self.spec, x, None if self.y is None else self.y[chosen])
 
     def fingerprint(self) -> str:
-        """SHA-256 over shape, values and labels; of files, over what their source says."""
-        digest = hashlib.sha256(f"{self.spec.shape}".encode())
+        """SHA-256 over shape, likelihood, values and labels; of files, over what their source says."""
+        digest = hashlib.sha256(f"{self.spec.shape} {self.spec.likelihood.options()}".encode())
         if isinstance(self.x, torch.Tensor):
             digest.update(self.x.contiguous().numpy().data)
         else:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from dimecli.data.likelihood import Bernoulli, Gaussian
+from dimecli.data.sentences import Characters, Productions
 from dimecli.settings import Settings
 
-Modality = Literal["image", "vector"]
+Modality = Literal["image", "vector", "sentence"]
 
 
 class Spec(Settings):
@@ -19,8 +22,8 @@ class Spec(Settings):
     """
 
     modality: Modality
-    shape: tuple[int, ...]  # (C, H, W) of an image, (D,) of a vector
-    likelihood: Gaussian | Bernoulli
+    shape: tuple[int, ...]  # (C, H, W) of an image, (D,) of a vector, (T,) symbols of a sentence
+    likelihood: Annotated[Gaussian | Bernoulli | Productions | Characters, Field(discriminator="name")]
     classes: tuple[str, ...] = ()  # names of the labels 0, 1, ...; empty if there are none
 
     @property

@@ -82,7 +82,7 @@ class Run:
 
     def _samples(self, split: Split) -> tuple[Samples, str]:
         """The samples and their fingerprint, which is that of training; test samples were not seen then."""
-        samples = self.experiment.dataset.load(split)
+        samples = self.experiment.load(split)
         found = samples.fingerprint()
         if found != self.record["data"]["fingerprints"].get(split, found):
             name = self.record["config"]["dataset"]["name"]

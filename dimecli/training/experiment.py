@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from dimecli.data.samples import Samples, Split
 from dimecli.errors import DimeError, UserError
 from dimecli.plugin import Dataset, Network, Objective, Plugin
 from dimecli.registry import entry_of, find, names
@@ -48,14 +49,33 @@ class Experiment:
             for kind, entry in entries.items()
         }
 
-    def check(self, modality: str) -> None:
-        """Raise a UserError if the network does not take this modality."""
+    def training(self) -> tuple[Samples, Samples]:
+        """The samples to train on and those to validate on, in the form that the network works on.
+
+        Raises:
+            UserError: the network does not take them, or the data is missing or damaged.
+        """
+        training, validation = self.dataset.training()
+        return self._prepared(training), self._prepared(validation)
+
+    def load(self, split: Split) -> Samples:
+        """One split, in the form that the network works on.
+
+        Raises:
+            UserError: as `training`; or there is no such split.
+        """
+        return self._prepared(self.dataset.load(split))
+
+    def _prepared(self, samples: Samples) -> Samples:
+        modality = samples.spec.modality
         if modality not in self.network.modalities:
             taken = ", ".join(sorted(self.network.modalities))
             network, dataset = entry_of(self.network).name, entry_of(self.dataset).name
             raise UserError(
-                f"--network {network} takes {taken}; dataset '{dataset}' gives {modality}; try --network mlp"
+                f"--network {network} takes {taken}; dataset '{dataset}' gives {modality}; "
+                f"try --network {self.dataset.network}"
             )
+        return self.network.prepare(samples)
 
 
 def from_record(path: Path, record: Record) -> Experiment:

@@ -120,7 +120,6 @@ def build_model(experiment: Experiment, spec: Spec) -> Autoencoder:
 def _prepare(experiment: Experiment, reporter: Reporter) -> _Ready:
     settings, device = experiment.train, pick_device(experiment.train.device)
     training, validation = _samples(experiment, device)
-    experiment.check(training.spec.modality)
     model = build_model(experiment, training.spec)
     shape = " x ".join(map(str, training.spec.shape))
     reporter.say(f"{len(training)} training and {len(validation)} validation samples of {shape}, device {device}")
@@ -136,8 +135,8 @@ def _samples(experiment: Experiment, device: torch.device) -> tuple[Samples, Sam
     """Training and validation samples, read by process 0 first, so that it alone downloads them."""
     if distributed.rank() > 0:
         distributed.from_first("wait", device)
-        return experiment.dataset.training()
-    samples = experiment.dataset.training()
+        return experiment.training()
+    samples = experiment.training()
     distributed.from_first("read", device)
     return samples
 

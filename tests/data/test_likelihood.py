@@ -50,6 +50,6 @@ def test_samples_have_the_moments_of_the_law() -> None:
 
 def test_bounded_means_stay_in_the_range_of_pixels() -> None:
     bounded = Gaussian(bounded=True)
-    assert bounded.mean(torch.tensor([-0.5, 0.5, 1.5])).tolist() == [0, 0.5, 1]
+    assert bounded.estimate(torch.tensor([-0.5, 0.5, 1.5])).tolist() == [0, 0.5, 1]
     assert bounded.output()(torch.tensor([-100.0, 100.0])).tolist() == [0, 1]
-    assert Gaussian().mean(torch.tensor([-0.5, 1.5])).tolist() == [-0.5, 1.5]
+    assert Gaussian().estimate(torch.tensor([-0.5, 1.5])).tolist() == [-0.5, 1.5]
