@@ -12,15 +12,17 @@ from dimecli.errors import UserError
 from dimecli.plugin import Dataset, Network, Objective, Plugin
 from dimecli.registry import make
 from dimecli.run.folder import find_run, runs_folder
-from dimecli.run.pictures import save_samples
+from dimecli.run.reconstruct import reconstruct
 from dimecli.run.run import Drawn, Run
+from dimecli.run.save import save_samples
+from dimecli.run.sentences import rates, texts
 from dimecli.settings import checked
 from dimecli.training.experiment import Experiment
 from dimecli.training.settings import TrainSettings
 from dimecli.training.start import resume as resume_training
 from dimecli.training.start import start
 
-__all__ = ["Drawn", "Run", "load_run", "resume", "save_samples", "train"]
+__all__ = ["Drawn", "Run", "load_run", "rates", "reconstruct", "resume", "save_samples", "texts", "train"]
 
 
 def train(

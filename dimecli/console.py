@@ -20,6 +20,11 @@ BAR_SECONDS = 0.25
 LINE_SECONDS = 10.0
 
 
+def printable(text: str) -> str:
+    """The text on one line, with escapes for what a terminal would obey."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
 class Progress:
     """How far a piece of work is. This one tells nobody."""
 

@@ -189,6 +189,10 @@ class Dataset(Plugin):
             UserError: the data is missing or damaged; the message says what to do.
         """
 
+    def notes(self) -> Sequence[str]:
+        """What a user should know of the data before training on it, such as what was left out; a line each."""
+        return ()
+
     def training(self) -> tuple[Samples, Samples]:
         """The samples to train on and those to validate on, taken from them: the same ones for every seed."""
         return split_off(self.read("train"), self.validation, "--validation")

@@ -35,6 +35,14 @@ class Ran(NamedTuple):
         return " ".join(self.out.translate(str.maketrans("│╭╮╰╯─", "      ")).split())
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache of the tests' own: they never write to the user's."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("DIME_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def run_record() -> Callable[..., dict[str, Any]]:
     """Gives the `run.json` of a run, as small as it may be: `run_record("interrupted", created="2026")`."""

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from dimecli import console
-from dimecli.console import BAR_COLUMNS, Reporter, layout
+from dimecli.console import BAR_COLUMNS, Reporter, layout, printable
 
 
 class Clock:
@@ -124,3 +124,8 @@ def test_a_narrow_terminal_gets_whole_lines(monkeypatch: pytest.MonkeyPatch, clo
 def test_an_error_passes_through() -> None:
     with pytest.raises(ZeroDivisionError), Reporter().progress("training", 2, "step"):
         raise ZeroDivisionError
+
+
+def test_what_a_terminal_would_obey_is_escaped() -> None:
+    assert printable("sin(x) µ²") == "sin(x) µ²"
+    assert printable("a\x1b[31m\n\tb\u2028\x9b") == "a\\x1b[31m\\n\\tb\\u2028\\x9b"

@@ -14,9 +14,10 @@ from pydantic import Field
 from dimecli.data.samples import Samples
 from dimecli.errors import UserError
 from dimecli.lazy import F, nn, torch
-from dimecli.plugin import Dataset, Density, Loss, Network, Objective
+from dimecli.plugin import Dataset, Density, Language, Loss, Network, Objective
 from dimecli.data.spec import Spec
 from dimecli.data.likelihood import Gaussian
+from dimecli.data.sentences import Productions
 
 
 class Good(Objective):
@@ -125,6 +126,20 @@ class Off(Good):
         return Autoencoder(spec, network.encoder(spec, 4), network.decoder(spec, 4), 4)
 
 
+class Truncated(Good):
+    """Does not let the likelihood decode."""
+
+    def build(self, spec, network):
+        from dimecli.model import Autoencoder
+
+        class Model(Autoencoder):
+            def generate(self, z, rng=None, likelihood=None):
+                x = super().generate(z, rng, likelihood)
+                return x if x.is_floating_point() else torch.zeros_like(x)
+
+        return Model(spec, network.encoder(spec, 4), network.decoder(spec, 4), 4)
+
+
 class Normal:
     def __init__(self, scale, size):
         self.scale, self.size = scale, size
@@ -182,6 +197,63 @@ class Nothing(GoodNetwork):
     modalities = frozenset()
 
 
+class Frozen(GoodNetwork):
+    """A layer learns nothing."""
+
+    def decoder(self, spec, latent_size):
+        linear = self.linear(spec, latent_size).requires_grad_(False)
+        return nn.Sequential(linear, nn.Unflatten(1, spec.shape), spec.likelihood.output())
+
+
+class GoodReader(Network):
+    """Linear maps of symbols."""
+
+    modalities = frozenset({"sentence"})
+
+    def encoder(self, spec, features):
+        from dimecli.nn.sequence import OneHot
+        steps, symbols = spec.likelihood.parameters(spec.shape)
+        return nn.Sequential(OneHot(symbols), nn.Flatten(), nn.Linear(steps * symbols, features))
+
+    def decoder(self, spec, latent_size):
+        shape = spec.likelihood.parameters(spec.shape)
+        return nn.Sequential(nn.Linear(latent_size, shape[0] * shape[1]), nn.Unflatten(1, shape))
+
+
+class Numbers(GoodReader):
+    """Takes ids for quantities."""
+
+    def encoder(self, spec, features):
+        class Encoder(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.linear = nn.Linear(spec.elements, features)
+
+            def forward(self, x):
+                return self.linear((x.argmax(2) if x.is_floating_point() else x).float())
+
+        return Encoder()
+
+
+class Paddingless(GoodReader):
+    """Forgets the padding."""
+
+    def decoder(self, spec, latent_size):
+        steps, symbols = spec.likelihood.parameters(spec.shape)
+        return nn.Sequential(nn.Linear(latent_size, steps * (symbols - 1)), nn.Unflatten(1, (steps, symbols - 1)))
+
+
+class Crowd(GoodReader):
+    """Subtracts the batch's mean, whatever the mode."""
+
+    def encoder(self, spec, features):
+        class Centre(nn.Module):
+            def forward(self, x):
+                return x - x.mean(0)
+
+        return nn.Sequential(super().encoder(spec, features), Centre())
+
+
 class GoodDataset(Dataset):
     """Noise."""
 
@@ -191,6 +263,80 @@ class GoodDataset(Dataset):
         spec = Spec(modality="vector", shape=(3,), likelihood=Gaussian(), classes=("a", "b"))
         x = torch.randn(20, 3, generator=torch.Generator().manual_seed(5))
         return Samples(spec, x, torch.arange(20) % 2)
+
+
+GRAMMAR = "%max_len 3\\nS -> 'a' S | 'b'"
+
+
+class Halves(Dataset):
+    """Sentences without an end."""
+
+    network = "good-reader"
+
+    def read(self, split):
+        spec = Spec(modality="sentence", shape=(3,), likelihood=Productions(grammar=GRAMMAR))
+        return Samples(spec, torch.tensor([[0, 1, 2], [0, 0, 0]], dtype=torch.int16))
+
+
+class Wide(Halves):
+    """Sentences that take four times the memory."""
+
+    def read(self, split):
+        samples = super().read(split)
+        return Samples(samples.spec, samples.x[:1].long())
+
+
+class GoodGrammar(Language):
+    """Words of a and b."""
+
+    sources = frozenset({"some"})
+
+    def text(self):
+        return GRAMMAR
+
+    def sentences(self, source):
+        return ("b", "ab")
+
+    def score(self, sentences):
+        import numpy as np
+        return np.array([len(sentence) for sentence in sentences], dtype=float)
+
+
+class Endless(GoodGrammar):
+    """Never ends."""
+
+    def text(self):
+        return "S -> 'a' S"
+
+
+class Strangers(GoodGrammar):
+    """Brings along what it does not derive."""
+
+    def sentences(self, source):
+        return ("b", "abc")
+
+
+class Empty(GoodGrammar):
+    """Brings nothing along."""
+
+    def sentences(self, source):
+        return ()
+
+
+class Mute(GoodGrammar):
+    """Does not say what b means."""
+
+    def semantics(self):
+        from dimecli.grammar.semantics import Semantics
+        return Semantics(variables=("a",))
+
+
+class OneScore(GoodGrammar):
+    """One score for all."""
+
+    def score(self, sentences):
+        import numpy as np
+        return np.zeros(1)
 
 
 class Missing(GoodDataset):
@@ -265,12 +411,24 @@ BROKEN = {
     ("objective", "NotFinite"): "the loss is inf",
     ("objective", "Off"): "encode(x) leaves the unit sphere",
     ("objective", "BadPrior"): "the prior: sample(50, rng) is (50, 9); return (50, 4)",
-    ("network", "Flat"): "Flat on images: decoder(spec, 4)(z) is (3, 288); return (3, 3, 12, 8)",
+    ("objective", "Truncated"): "on sentences: generate(z) leaves sentences incomplete",
+    ("network", "Flat"): "Flat on images: decoder(spec, 5)(z) is (16, 288); return (16, 3, 12, 8)",
     ("network", "Unbounded"): "means of pixels leave [0, 1]; end the decoder in spec.likelihood.output()",
     ("network", "Nothing"): "takes no modality",
+    ("network", "Frozen"): "decoder.0.weight gets no gradient",
+    ("network", "Numbers"): "weights over symbols get no finite gradient",
+    ("network", "Paddingless"): "on sentences: decoder(spec, 5)(z) is (16, 9, 5); return (16, 9, 6)",
+    ("network", "Crowd"): "a sample's nll depends on the rest of its batch",
     ("dataset", "Labels"): "labels do not match",
     ("dataset", "Orphan"): "there is no network 'nobody'",
     ("dataset", "Fickle"): "a second read gives other samples",
+    ("dataset", "Halves"): "there are incomplete sentences",
+    ("dataset", "Wide"): "samples are torch.int64",
+    ("grammar", "Endless"): "its defaults do not work: ",
+    ("grammar", "Strangers"): "source 'some', 'abc': ",
+    ("grammar", "Empty"): "source 'some' has no sentences",
+    ("grammar", "Mute"): "semantics() does not say what ['b'] mean",
+    ("grammar", "OneScore"): "score(sentences) is (1,); return (2,)",
     ("density", "Forgetful"): "what restore gives is not what fit gave",
     ("density", "Refusing"): "its defaults do not work: --power is missing",
     ("objective", "Heavy"): "its module imports ['PIL']; take it from dimecli.lazy",
@@ -279,6 +437,7 @@ GROUPS = {
     "objective": "dimecli.objectives",
     "network": "dimecli.networks",
     "dataset": "dimecli.datasets",
+    "grammar": "dimecli.grammars",
     "density": "dimecli.densities",
 }
 
@@ -290,7 +449,8 @@ def cases(install: Callable[..., None]) -> None:
         kind: [f"{name} = {modules.get(name, 'cases')}:{name}" for k, name in BROKEN if k == kind] for kind in GROUPS
     }
     lines["objective"] += ["good = cases:Good", "absent = cases:Absent"]
-    lines["network"] += ["good = cases:GoodNetwork"]
+    lines["network"] += ["good = cases:GoodNetwork", "good-reader = cases:GoodReader"]
+    lines["grammar"] += ["good = cases:GoodGrammar"]
     lines["dataset"] += ["good = cases:GoodDataset", "missing = cases:Missing"]
     lines["density"] += ["good = cases:GoodDensity"]
     heavy = "import PIL\nfrom cases import Good\n\nclass Heavy(Good):\n    'Heavy.'\n"
@@ -301,6 +461,10 @@ def cases(install: Callable[..., None]) -> None:
 @pytest.mark.parametrize("kind", GROUPS)
 def test_a_good_plugin_passes(kind: str) -> None:
     assert check_plugin(kind, "good") is None
+
+
+def test_a_good_network_of_sentences_passes() -> None:
+    assert check_plugin("network", "good-reader") is None
 
 
 def test_a_dataset_that_is_not_here_says_so() -> None:

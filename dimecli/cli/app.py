@@ -16,6 +16,8 @@ from dimecli.errors import DimeError, UserError, did_you_mean
 COMMANDS = {
     "train": "Train an autoencoder: 'dime train' alone trains DIME on the bundled digits, in seconds.",
     "sample": "Fit a density to the codes of a run, draw from it and decode.",
+    "reconstruct": "Encode and decode the samples of a run, and compare.",
+    "grammar": "Check, show, sample and convert context-free grammars, and parse their sentences.",
     "plugins": "List the plugins that are installed, or show what one can be told.",
     "runs": "List the runs, show what one recorded, or remove it.",
 }
@@ -53,6 +55,9 @@ def run(words: Sequence[str]) -> int:
     except typer.Abort:
         _complain("aborted")
         return 1
+    except BrokenPipeError:  # who reads, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         code = INTERRUPTED
     if code == INTERRUPTED:  # Typer turns an interruption into this
@@ -102,9 +107,9 @@ def _not_named() -> None:
 
 
 def _with_default(words: Sequence[str]) -> list[str]:
-    """`dime` is `dime --help`; `dime runs` and `dime plugins` list."""
-    if not words:
-        return ["--help"]
+    """`dime` is `dime --help`, `dime grammar` its help; `dime runs` and `dime plugins` list."""
+    if not words or list(words) == ["grammar"]:
+        return [*words, "--help"]
     grouped = words[0] in ("plugins", "runs")
     if grouped and (len(words) == 1 or (words[1].startswith("-") and words[1] != "--help")):
         return [words[0], "list", *words[1:]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from dimecli.cli.options import completer
+from dimecli.console import printable
 
 RUNS = Path("runs")
 """The folder of runs where neither `--runs` nor `$DIME_RUNS` names one."""
@@ -52,6 +54,12 @@ OneRun = Annotated[
 def print_json(value: Any) -> None:
     """Prints one JSON value."""
     print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_lines(texts: Iterable[str]) -> None:
+    """Prints texts, one a line, with escapes for what a terminal would obey."""
+    sys.stdout.writelines(f"{printable(text)}\n" for text in texts)
+    sys.stdout.flush()
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], notes: Iterable[str] = ()) -> None:

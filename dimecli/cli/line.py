@@ -73,6 +73,11 @@ class Line:
         self._slots: list[inspect.Parameter] = []
         self._options: list[inspect.Parameter] = []
 
+    def gives(self, table: str, option: str) -> bool:
+        """Whether a word, a preset or a file gives this option, whichever plugin has it."""
+        typed = {word.partition("=")[0] for word in self._words}
+        return f"--{option}" in typed or any(option in layer.tables.get(table, {}) for layer in self._layers)
+
     def entry(self, kind: str, default: str) -> Entry:
         """The plugin of a kind that the command line names."""
         return find(kind, self._seen.get(f"--{kind}") or choose(kind, default, self._layers)[0])

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+import typer
+from pydantic import Field, field_validator
 
-from dimecli.cli.common import RUNS, AsJson, Config, DryRun, OneRun, Quiet, Runs, print_json
+from dimecli.cli.common import RUNS, AsJson, Config, DryRun, OneRun, Quiet, Runs, print_json, print_lines
 from dimecli.cli.line import Line, Parsed
 from dimecli.console import Reporter
+from dimecli.errors import UserError
 from dimecli.plugin import Density
 from dimecli.registry import entry_of
+from dimecli.run.decoding import draws
 from dimecli.settings import Settings
 
+if TYPE_CHECKING:
+    from dimecli.api import Drawn, Run
+
 KINDS = ("density",)
+
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write sentences there, not to stdout.")
+]
 
 
 class SampleSettings(Settings):
@@ -28,21 +39,36 @@ class SampleSettings(Settings):
         None,
         description="Put drawn codes on the unit sphere; unless given, only where the latent space is the sphere.",
     )
+    decode: str = Field(
+        "argmax",
+        description="What a code becomes: the most probable (argmax), a draw (sample), or the sentence that most of K "
+        "draws are (vote:K; the papers have K = 25).",
+    )
+    reserve: bool = Field(
+        True, description="Let every derivation end within the maximum length; the papers let it break off there."
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where to compute.")
     threads: int | None = Field(None, ge=1, description="CPU threads; default: the physical cores.")
+
+    @field_validator("decode")
+    @classmethod
+    def _is_a_way_to_decode(cls, value: str) -> str:
+        draws(value)
+        return value
 
 
 def sample(
     parsed: Parsed,
     *,
     run: OneRun = None,
+    output: Output = None,
     config: Config = None,
     runs: Runs = RUNS,
     dry_run: DryRun = False,
     json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draws samples from a run, writes them and says where."""
+    """Draws samples from a run, writes them and says where; sentences are printed."""
     from dimecli.run.folder import find_run
 
     reporter = Reporter(quiet)
@@ -53,11 +79,10 @@ def sample(
         print_json({"density": {"name": name, **density.options()}, "sample": settings.options()})
         reporter.say(f"Would draw from {path}")
         return
-    files = _draw(path, density, settings)
+    result = _draw(path, density, settings, output, json or quiet, reporter)
     if json:
-        written = [str(file) for file in files]
-        print_json({"run": path.name, "density": name, "n": settings.count, "files": written})
-    reporter.say(f"Wrote {settings.count} samples of {path.name}, density {name}: {', '.join(map(str, files))}")
+        print_json(result)
+    reporter.say(f"Wrote {settings.count} samples of {path.name}, density {name}: {', '.join(result['files'])}")
     other = "gaussian" if name == "gmm" else "gmm"
     again = f"dime sample {shlex.quote(str(path))} --density {other}"
     reporter.say(f"Next: {again}, to compare; 'dime plugins' lists every density")
@@ -71,11 +96,35 @@ def build(words: Sequence[str]) -> Callable[..., None]:
     return line.callback()
 
 
-def _draw(path: Path, density: Density, settings: SampleSettings) -> list[Path]:
+def _draw(
+    path: Path, density: Density, settings: SampleSettings, output: Path | None, silent: bool, reporter: Reporter
+) -> dict[str, Any]:
+    """Draws, writes, and prints sentences unless silent; returns what JSON says of it."""
     from dimecli.machine import set_up
 
     set_up(settings.threads)
     from dimecli import api
 
     run = api.load_run(path, device=settings.device)
-    return api.save_samples(run, run.sample(settings.count, density, settings.seed, settings.project))
+    is_text = run.model.spec.modality == "sentence"
+    if output and not is_text:
+        raise UserError(f"--output {output}: run {path.name} gives no sentences; samples go to {path / 'samples'}")
+    drawn = run.sample(settings.count, density, settings.seed, settings.project, settings.decode, settings.reserve)
+    files = [str(file) for file in api.save_samples(run, drawn)]
+    result = {"run": path.name, "density": entry_of(density).name, "n": settings.count, "files": files}
+    return result | _sentences(run, drawn, output, silent, reporter) if is_text else result
+
+
+def _sentences(run: Run, drawn: Drawn, output: Path | None, silent: bool, reporter: Reporter) -> dict[str, Any]:
+    """Prints sentences, or writes them to `output`; returns them and their rates."""
+    from dimecli import api
+    from dimecli.run.sentences import write_sentences
+
+    complete = [text for text in api.texts(run, drawn.x) if text is not None]
+    if output is not None:
+        reporter.say(f"Wrote {write_sentences(output, complete)}")
+    elif not silent:
+        print_lines(complete)
+    rates = asdict(api.rates(run, drawn.x))
+    reporter.say(", ".join(f"{name} {rate:.1%}" for name, rate in rates.items()))
+    return {"sentences": complete, **rates}

@@ -60,7 +60,8 @@ def build(words: Sequence[str]) -> Callable[..., None]:
     line.preset(line.entry("objective", "dime"))
     line.settings("train", TrainSettings, "Training")
     line.plugin("objective", "dime", "What to train for")
-    dataset: Any = line.plugin("dataset", "digits", "Samples to train on").plugin
+    default = "sentences" if line.gives("dataset", "grammar") else "digits"
+    dataset: Any = line.plugin("dataset", default, "Samples to train on").plugin
     line.plugin("network", dataset.network, "Encoder and decoder, those of the dataset unless named")
     return line.callback()
 

@@ -17,10 +17,10 @@ _DECODE_CHUNK = 256  # samples per task of a reading process
 
 
 class Batches:
-    """The samples of one split as `(B, *shape)` float batches on the device.
+    """The samples of one split as `(B, *shape)` batches on the device.
 
     Pixels (uint8) become float32 in [0, 1] on the device, batch by batch, so that they take a
-    quarter of the memory while they wait.
+    quarter of the memory while they wait; everything else keeps its type.
 
     Args:
         samples: What to batch.
@@ -71,12 +71,12 @@ class Batches:
             yield from self._at(torch.arange(self.count).split(batch_size))
         else:
             for rows in self._resident.split(batch_size):
-                yield _as_float(rows)
+                yield _pixels_as_float(rows)
 
     def _at(self, indices: torch.Tensor | tuple[torch.Tensor, ...]) -> Iterator[torch.Tensor]:
         if not self.streamed:
             for row in indices.to(self._device) if isinstance(indices, torch.Tensor) else indices:
-                yield _as_float(self._resident[row])
+                yield _pixels_as_float(self._resident[row])
             return
         loader: DataLoader[torch.Tensor] = DataLoader(
             self._source,  # type: ignore[arg-type]  # map-style: it has a length and takes an index
@@ -86,7 +86,7 @@ class Batches:
             pin_memory=self._device.type == "cuda",
         )
         for batch in _one_line_errors(loader):
-            yield _as_float(batch.to(self._device, non_blocking=True))
+            yield _pixels_as_float(batch.to(self._device, non_blocking=True))
 
 
 def _one_line_errors(loader: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
@@ -98,7 +98,7 @@ def _one_line_errors(loader: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
         raise type(error)(last.removeprefix(f"{type(error).__module__}.{type(error).__name__}: ")) from error
 
 
-def _as_float(x: torch.Tensor) -> torch.Tensor:
+def _pixels_as_float(x: torch.Tensor) -> torch.Tensor:
     return x.float().div_(255) if x.dtype == torch.uint8 else x
 
 

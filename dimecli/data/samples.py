@@ -24,7 +24,7 @@ class Source(Protocol):
         """Number of samples."""
 
     def __getitem__(self, index: int) -> torch.Tensor:
-        """One sample, `shape`, uint8 or float32."""
+        """One sample, `shape`, uint8, float32 or int16."""
 
     def fingerprint(self) -> str:
         """A hash that changes when the samples do."""

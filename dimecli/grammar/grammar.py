@@ -146,7 +146,12 @@ class Grammar:
 
     @cached_property
     def weights(self) -> NDArray[np.float64]:
-        """`(P,)` probabilities of the productions of each nonterminal; uniform where the file gives no weights."""
+        """`(P,)` probabilities of the productions of each nonterminal; uniform where the file gives no weights.
+
+        With constraints: those of the unconstrained productions, which the constraints condition.
+        """
+        if self.base:
+            return self.base.weights[list(self.origin)]
         weights = np.array([1.0 if rule.weight is None else rule.weight for rule in self.productions])
         return weights / np.bincount(self.lhs, weights)[self.lhs]
 
@@ -194,7 +199,7 @@ class Grammar:
         return Parser(self)
 
     def parse(self, sentence: str) -> NDArray[np.int16]:
-        """`(T,)` ids of the leftmost derivation of a sentence; of an ambiguous one, of one of them.
+        """`(T,)` ids of the leftmost derivation of a sentence; of an ambiguous one a shortest.
 
         Raises:
             ParseError: it is no sentence, or its derivation is longer than `max_len`; says where and why.

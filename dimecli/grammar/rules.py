@@ -53,8 +53,9 @@ class Rules:
         productions: In the order of the file, which numbers them.
         start: The symbol that sentences are derived from.
         max_len: Productions in the longest derivation; None leaves the choice to the compiler.
-        separator: What stands between two terminals of a sentence; a lexer skips it.
+        separator: What stands between any two terminals of a sentence.
         constraints: Directives about derivations.
+        notes: What an importer could not carry over, one line each.
     """
 
     source: str
@@ -63,6 +64,7 @@ class Rules:
     max_len: int | None = None
     separator: str = ""
     constraints: tuple[Constraint, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def quoted(symbol: Symbol) -> str:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from torch import nn
 
-Layer = TypeVar("Layer", bound=nn.Linear | nn.Conv2d | nn.ConvTranspose2d)
+Layer = TypeVar("Layer", bound=nn.Linear | nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d)
 
 
 def he_normal(layer: Layer) -> Layer:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
+from dimecli.data.sentences import Sentences
 from dimecli.data.spec import Spec
 from dimecli.errors import DimeError
 
@@ -44,9 +45,13 @@ class _Spec(Spec):
     shape: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _of_an_image(self) -> Self:
+    def _suits_its_modality(self) -> Self:
         if self.modality == "image" and len(self.shape) != 3:
             raise ValueError(f"an image has a shape (C, H, W), got {self.shape}")
+        if self.modality == "sentence" and len(self.shape) != 1:
+            raise ValueError(f"a sentence has a shape (T,), got {self.shape}")
+        if (self.modality == "sentence") != isinstance(self.likelihood, Sentences):
+            raise ValueError(f"the likelihood '{self.likelihood.name}' is not one of {self.modality}s")
         return self
 
 

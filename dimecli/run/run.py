@@ -18,6 +18,7 @@ from dimecli.machine import pick_device
 from dimecli.model import Autoencoder
 from dimecli.plugin import Density, Fitted
 from dimecli.registry import entry_of, make
+from dimecli.run.decoding import decode_codes, likelihood_for
 from dimecli.run.files import file_hash, read_tensors, write_tensors
 from dimecli.run.folder import read_record
 from dimecli.seeds import generator
@@ -81,10 +82,11 @@ class Run:
         return self._samples(split)[0]
 
     def _samples(self, split: Split) -> tuple[Samples, str]:
-        """The samples and their fingerprint, which is that of training; test samples were not seen then."""
+        """The samples and their fingerprint, which is that of training; of test samples only the spec is."""
         samples = self.experiment.load(split)
         found = samples.fingerprint()
-        if found != self.record["data"]["fingerprints"].get(split, found):
+        expected = self.record["data"]["fingerprints"].get(split, found)
+        if found != expected or samples.spec != self.model.spec:
             name = self.record["config"]["dataset"]["name"]
             raise UserError(f"the {split} samples of '{name}' are not those that run {self.path.name} was trained on")
         return samples, found
@@ -95,9 +97,23 @@ class Run:
         return self.model.encode(x.to(self.device)).float().cpu()
 
     @torch.no_grad()
-    def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """`(B, *shape)` data, in its own range, of `(B, l)` codes, on the CPU."""
-        return torch.cat([self.model.generate(part.to(self.device)).float().cpu() for part in z.split(_BATCH)])
+    def decode(self, z: torch.Tensor, decode: str = "argmax", reserve: bool = True, seed: int = 0) -> torch.Tensor:
+        """`(B, *shape)` data of `(B, l)` codes, on the CPU: float32 in its own range, or the symbols of sentences.
+
+        Args:
+            z: The codes.
+            decode: `argmax`, `sample` or `vote:K`; see `dimecli.run.decoding.decode_codes`.
+            reserve: Let every derivation end within the maximum length; False lets it break off there.
+            seed: Of the draws, where there are any.
+
+        Raises:
+            UserError: data of this kind cannot be decoded so.
+        """
+        likelihood = likelihood_for(self.model.spec, decode, reserve)
+        rng = generator(seed, "decode", self.device)
+        parts = [decode_codes(self.model, part.to(self.device), likelihood, decode, rng) for part in z.split(_BATCH)]
+        x = torch.cat(parts).cpu()
+        return x.float() if x.is_floating_point() else x
 
     def codes(self, split: Split) -> torch.Tensor:
         """`(N, l)` codes of a split; encoded once, then kept in the run until the samples change.
@@ -140,7 +156,15 @@ class Run:
         state, _ = read_tensors(file)  # always from the file: layouts in memory decide the last bits of samples
         return density.restore(state, self.prior)
 
-    def sample(self, n: int, density: Density | str = "gmm", seed: int = 0, project: bool | None = None) -> Drawn:
+    def sample(
+        self,
+        n: int,
+        density: Density | str = "gmm",
+        seed: int = 0,
+        project: bool | None = None,
+        decode: str = "argmax",
+        reserve: bool = True,
+    ) -> Drawn:
         """Draw n codes from a density and decode them.
 
         Args:
@@ -149,7 +173,13 @@ class Run:
             seed: The same seed gives the same bits, another one other samples.
             project: Divide codes by their length before decoding; by default where the latent space
                 is the sphere, because the decoder has seen nothing else.
+            decode: As in `decode`.
+            reserve: As in `decode`.
+
+        Raises:
+            UserError: as `fit` and `decode`.
         """
+        likelihood_for(self.model.spec, decode, reserve)  # before a fit that may take long
         density = _density(density)
         spherical = self.experiment.objective.latent_space == "sphere"
         project = spherical if project is None else project
@@ -162,8 +192,10 @@ class Run:
             "fitted_on": "train" if density.needs_codes else None,
             "seed": seed,
             "projected": project,
+            "decode": decode,
+            "reserve": reserve,
         }
-        return Drawn(self.decode(codes), codes, conditions)
+        return Drawn(self.decode(codes, decode, reserve, seed), codes, conditions)
 
     def _load_model(self) -> Autoencoder:
         file = self.path / "weights.safetensors"

@@ -14,7 +14,8 @@ from dimecli.fields import form_of, options_of
 from dimecli.plugin import KINDS, Objective
 from dimecli.registry import Entry, find, registered
 from dimecli.settings import Settings
-from dimecli.testing.behaviour import check_behaviour, expect
+from dimecli.testing.behaviour import check_behaviour
+from dimecli.testing.expect import expect
 from dimecli.training.settings import TrainSettings
 
 HEAVY = ("torch", "torchvision", "numpy", "scipy", "sklearn", "matplotlib", "PIL", "nltk")

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
+import math
 from typing import Any
 
 from dimecli.data.likelihood import Gaussian
+from dimecli.data.samples import Samples
+from dimecli.data.sentences import Productions
 from dimecli.data.spec import Spec
-from dimecli.lazy import F, nn, torch
-from dimecli.plugin import Dataset, Density, Fitted, Network, Objective, Plugin
+from dimecli.lazy import F, nn, np, torch
+from dimecli.plugin import Dataset, Density, Language, Network, Objective, Plugin
 from dimecli.registry import find, names
+from dimecli.testing.densities import CODES, check_density, check_fitted
+from dimecli.testing.expect import check_tensor, expect, only_own_randomness, seeded
+from dimecli.testing.languages import check_language
 
 _IMAGE = Spec(modality="image", shape=(1, 4, 4), likelihood=Gaussian(bounded=True))
 _COLOUR = Spec(modality="image", shape=(3, 12, 8), likelihood=Gaussian(bounded=True))
 _VECTOR = Spec(modality="vector", shape=(6,), likelihood=Gaussian())
-_CODES = 4
-
-
-def expect(holds: object, wrong: str, cure: str) -> None:
-    """Raises an AssertionError that says what is wrong, and the cure, unless it holds."""
-    if not holds:
-        raise AssertionError(f"{wrong}; {cure}")
+_SENTENCE = Spec(
+    modality="sentence",
+    shape=(9,),
+    likelihood=Productions(grammar="%start S\n%max_len 9\nS -> S '+' T | T\nT -> '(' S ')' | 'x' | 'y'"),
+)
 
 
 def check_behaviour(plugin: Plugin) -> None:
@@ -34,56 +36,47 @@ def check_behaviour(plugin: Plugin) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         if isinstance(plugin, Objective):
-            small = type(plugin)(latent_size=_CODES)
-            for spec in (_IMAGE, _VECTOR):
+            small = type(plugin)(latent_size=CODES)
+            for spec in (_IMAGE, _VECTOR, _SENTENCE):
                 _check_objective(small, spec, f"{type(plugin).__name__} on {spec.modality}s")
         elif isinstance(plugin, Network):
             expect(plugin.modalities, f"{type(plugin).__name__} takes no modality", "fill `modalities`")
-            for spec in [spec for spec in (_COLOUR, _VECTOR) if spec.modality in plugin.modalities]:
+            for spec in [spec for spec in (_COLOUR, _VECTOR, _SENTENCE) if spec.modality in plugin.modalities]:
                 _check_network(plugin, spec, f"{type(plugin).__name__} on {spec.modality}s")
         elif isinstance(plugin, Dataset):
             for split in ("train", "test"):
                 _check_dataset(plugin, split, f"{type(plugin).__name__}, {split}")
+        elif isinstance(plugin, Language):
+            check_language(plugin, type(plugin).__name__)
         elif isinstance(plugin, Density):
             for space in sorted(plugin.latent_spaces):
-                _check_density(plugin, space, f"{type(plugin).__name__} on a {space} latent space")
+                check_density(plugin, space, f"{type(plugin).__name__} on a {space} latent space")
 
 
 class _Tiny(Network):
     """A small network, so that objectives are checked alone."""
 
     def encoder(self, spec: Spec, features: int) -> nn.Module:
-        return nn.Sequential(nn.Flatten(), nn.Linear(spec.elements, 16), nn.Tanh(), nn.Linear(16, features))
+        from dimecli.nn.sequence import OneHot
+
+        parameters = spec.likelihood.parameters(spec.shape)
+        numbers = (OneHot(parameters[-1]),) if spec.modality == "sentence" else ()
+        layers = (nn.Flatten(), nn.Linear(math.prod(parameters), 16), nn.Tanh(), nn.Linear(16, features))
+        return nn.Sequential(*numbers, *layers)
 
     def decoder(self, spec: Spec, latent_size: int) -> nn.Module:
-        layers = (nn.Linear(latent_size, 16), nn.Tanh(), nn.Linear(16, spec.elements))
-        return nn.Sequential(*layers, nn.Unflatten(1, spec.shape), spec.likelihood.output())
-
-
-class _Prior:
-    """N(0, I), or the uniform distribution on the sphere up to a constant, for densities that want a prior."""
-
-    def __init__(self, space: str) -> None:
-        self._sphere = space == "sphere"
-
-    def sample(self, n: int, rng: torch.Generator) -> torch.Tensor:
-        z = torch.randn(n, _CODES, generator=rng)
-        return F.normalize(z, dim=1) if self._sphere else z
-
-    def log_prob(self, z: torch.Tensor) -> torch.Tensor:
-        return -0.5 * z.square().sum(1)
-
-    def state(self) -> dict[str, torch.Tensor]:
-        return {}
+        parameters = spec.likelihood.parameters(spec.shape)
+        layers = (nn.Linear(latent_size, 16), nn.Tanh(), nn.Linear(16, math.prod(parameters)))
+        return nn.Sequential(*layers, nn.Unflatten(1, parameters), spec.likelihood.output())
 
 
 def _check_objective(objective: Objective, spec: Spec, where: str) -> None:
     model: Any = objective.build(spec, _Tiny())
-    x = torch.rand(32, *spec.shape)
+    x = _data(spec, 32)
 
     def loss(model: Any = model) -> torch.Tensor:
-        with _only_own_randomness(f"{where}: loss"):
-            return objective.loss(model, x, _rng()).total
+        with only_own_randomness(f"{where}: loss"):
+            return objective.loss(model, x, seeded()).total
 
     twin = copy.deepcopy(model)  # a step may move buffers, such as those of a spectral norm
     first = loss()
@@ -113,27 +106,74 @@ def _check_objective(objective: Objective, spec: Spec, where: str) -> None:
 
 def _check_model(objective: Objective, model: Any, x: torch.Tensor, where: str) -> None:
     codes = model.encode(x)
-    _check_tensor(codes, (len(x), model.latent_size), f"{where}: encode(x)")
+    check_tensor(codes, (len(x), model.latent_size), f"{where}: encode(x)")
     if objective.latent_space == "sphere":
         lengths = torch.linalg.vector_norm(codes, dim=1)
         on_sphere = torch.allclose(lengths, torch.ones_like(lengths), atol=1e-5)
         expect(on_sphere, f"{where}: encode(x) leaves the unit sphere", "divide codes by their length")
-    _check_tensor(model.nll(x, codes), (len(x),), f"{where}: nll(x, z)")
-    _check_tensor(model.generate(codes), x.shape, f"{where}: generate(z)")
-    _check_tensor(model.generate(codes, _rng()), x.shape, f"{where}: generate(z, rng)")
+    check_tensor(model.nll(x, codes), (len(x),), f"{where}: nll(x, z)")
+    _check_generated(model, codes, x, where)
     prior = objective.prior(model)
     if prior is not None:
-        _check_fitted(prior, f"{where}: the prior")
+        check_fitted(prior, f"{where}: the prior")
+
+
+def _check_generated(model: Any, codes: torch.Tensor, x: torch.Tensor, where: str) -> None:
+    for call, rng in {"generate(z)": None, "generate(z, rng)": seeded()}.items():
+        with only_own_randomness(f"{where}: {call}"):
+            generated = model.generate(codes, rng)
+        check_tensor(generated, (len(codes), *x.shape[1:]), f"{where}: {call}")
+        expect(generated.dtype == x.dtype, f"{where}: {call} is {generated.dtype}", f"return {x.dtype}, as the data")
+        if model.spec.modality == "sentence":
+            complete = model.spec.likelihood.complete(generated).all()
+            expect(complete, f"{where}: {call} leaves sentences incomplete", "choose among what the likelihood allows")
 
 
 def _check_network(network: Network, spec: Spec, where: str) -> None:
-    encoder, decoder = network.encoder(spec, 5), network.decoder(spec, _CODES)
-    _check_tensor(encoder(torch.rand(3, *spec.shape)), (3, 5), f"{where}: encoder(spec, 5)(x)")
-    means = decoder(torch.randn(3, _CODES))
-    _check_tensor(means, (3, *spec.shape), f"{where}: decoder(spec, {_CODES})(z)")
+    from dimecli.model import Autoencoder, Autoregressive
+
+    samples: Any = network.prepare(Samples(spec, _data(spec, 16)))
+    spec, x = samples.spec, samples.x
+    encoder, decoder = network.encoder(spec, 5), network.decoder(spec, 5)
+    codes = encoder(x)
+    check_tensor(codes, (16, 5), f"{where}: encoder(spec, 5)(x)")
+    if not isinstance(decoder, Autoregressive):
+        _check_parameters(decoder(codes), spec, f"{where}: decoder(spec, 5)(z)")
+    model = Autoencoder(spec, encoder, decoder, 5)
+    nll = model.nll(x, codes)
+    check_tensor(nll, (16,), f"{where}: nll(x, z)")
+    nll.sum().backward()
+    for part in ("encoder", "decoder"):
+        for name, weight in getattr(model, part).named_parameters():
+            reached = weight.grad is not None and weight.grad.any()
+            expect(reached, f"{where}: {part}.{name} gets no gradient", "use it, undetached, or leave it out")
+    model.eval()
+    if spec.modality == "sentence":
+        _check_weights(model, x, where)
+    with torch.no_grad():
+        one, both = model.nll(x[:1], model.encode(x[:1])), model.nll(x, model.encode(x))
+        same = torch.allclose(one, both[:1], rtol=1e-3, atol=1e-4)
+        expect(same, f"{where}: in eval mode a sample's nll depends on the rest of its batch", "treat rows alike")
+        _check_generated(model, model.encode(x[:3]), x, where)
+
+
+def _check_parameters(parameters: torch.Tensor, spec: Spec, where: str) -> None:
+    check_tensor(parameters, (len(parameters), *spec.likelihood.parameters(spec.shape)), where)
     if spec == _COLOUR:
-        inside = ((means >= 0) & (means <= 1)).all()
+        inside = ((parameters >= 0) & (parameters <= 1)).all()
         expect(inside, f"{where}: means of pixels leave [0, 1]", "end the decoder in spec.likelihood.output()")
+
+
+def _check_weights(model: Any, x: torch.Tensor, where: str) -> None:
+    """Objectives that need the gradient of their input give an encoder weights over the symbols in place of ids."""
+    symbols = model.spec.likelihood.parameters(model.spec.shape)[-1]
+    weights = F.one_hot(x.long(), symbols).float().requires_grad_()
+    codes = model.encode(weights)
+    same = torch.allclose(codes, model.encode(x), atol=1e-4)
+    expect(same, f"{where}: one-hot weights have other codes than the ids", "start with dimecli.nn.sequence.OneHot")
+    codes.square().sum().backward()
+    reached = weights.grad is not None and weights.grad.isfinite().all() and weights.grad.any()
+    expect(reached, f"{where}: weights over symbols get no finite gradient", "start with dimecli.nn.sequence.OneHot")
 
 
 def _check_dataset(dataset: Dataset, split: Any, where: str) -> None:
@@ -148,8 +188,12 @@ def _check_dataset(dataset: Dataset, split: Any, where: str) -> None:
     expect(
         x.shape == spec.shape, f"{where}: samples are {tuple(x.shape)}, the spec says {spec.shape}", "make them agree"
     )
-    right = x.dtype in (torch.uint8, torch.float32)
-    expect(right, f"{where}: samples are {x.dtype}", "give pixels as uint8, all else as float32")
+    right = x.dtype == torch.int16 if spec.modality == "sentence" else x.dtype in (torch.uint8, torch.float32)
+    expect(right, f"{where}: samples are {x.dtype}", "give pixels as uint8, symbols as int16, all else as float32")
+    if spec.modality == "sentence":
+        likelihood: Any = spec.likelihood
+        complete = isinstance(samples.x, torch.Tensor) and likelihood.complete(samples.x).all()
+        expect(complete, f"{where}: there are incomplete sentences", "give whole derivations")
     same = samples.fingerprint() == dataset.read(split).fingerprint()
     expect(same, f"{where}: a second read gives other samples", "fix the order, and seed what is drawn")
     if (y := samples.y) is not None:
@@ -157,40 +201,10 @@ def _check_dataset(dataset: Dataset, split: Any, where: str) -> None:
         expect(valid, f"{where}: labels do not match the samples or the classes", "number the classes from 0")
 
 
-def _check_density(density: Density, space: str, where: str) -> None:
-    codes, prior = torch.randn(200, _CODES), _Prior(space)
-    codes = F.normalize(codes, dim=1) if space == "sphere" else codes
-    with _only_own_randomness(f"{where}: fit"):
-        fitted = density.fit(codes, _rng(), prior)
-    drawn = _check_fitted(fitted, where)
-    restored = density.restore(fitted.state(), prior)
-    same = torch.equal(restored.sample(50, _rng()), drawn)
-    same &= torch.equal(restored.log_prob(drawn), fitted.log_prob(drawn))
-    expect(same, f"{where}: what restore gives is not what fit gave", "put all that is learned into state()")
-
-
-def _check_fitted(fitted: Fitted, where: str) -> torch.Tensor:
-    """Checks a distribution over codes; returns 50 draws."""
-    with _only_own_randomness(f"{where}: sample"):
-        drawn = fitted.sample(50, _rng())
-    _check_tensor(drawn, (50, _CODES), f"{where}: sample(50, rng)")
-    expect(torch.equal(drawn, fitted.sample(50, _rng())), f"{where}: a seed gives two samples", "draw from `rng` only")
-    _check_tensor(fitted.log_prob(drawn), (50,), f"{where}: log_prob(z)")
-    return drawn
-
-
-def _check_tensor(x: torch.Tensor, shape: tuple[int, ...], where: str) -> None:
-    expect(x.shape == shape, f"{where} is {tuple(x.shape)}", f"return {tuple(shape)}")
-    expect(x.isfinite().all(), f"{where} has NaN or infinite values", "keep it finite")
-
-
-def _rng() -> torch.Generator:
-    return torch.Generator().manual_seed(1)
-
-
-@contextmanager
-def _only_own_randomness(where: str) -> Iterator[None]:
-    before = torch.random.get_rng_state()
-    yield
-    untouched = torch.equal(before, torch.random.get_rng_state())
-    expect(untouched, f"{where} draws from torch's global generator", "draw from `rng` only")
+def _data(spec: Spec, n: int) -> torch.Tensor:
+    """`(n, *shape)` samples: uniform in [0, 1), or distinct sentences."""
+    if isinstance(spec.likelihood, Productions):
+        grammar = spec.likelihood.compiled
+        ids = np.concatenate([grammar.enumerate(length) for length in range(grammar.max_len + 1)])
+        return torch.from_numpy(np.random.default_rng(0).permutation(ids)[:n])
+    return torch.rand(n, *spec.shape)

@@ -120,6 +120,8 @@ def build_model(experiment: Experiment, spec: Spec) -> Autoencoder:
 def _prepare(experiment: Experiment, reporter: Reporter) -> _Ready:
     settings, device = experiment.train, pick_device(experiment.train.device)
     training, validation = _samples(experiment, device)
+    for note in experiment.dataset.notes():
+        reporter.say(f"Note: {note}")
     model = build_model(experiment, training.spec)
     shape = " x ".join(map(str, training.spec.shape))
     reporter.say(f"{len(training)} training and {len(validation)} validation samples of {shape}, device {device}")

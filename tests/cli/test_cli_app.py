@@ -41,7 +41,10 @@ def test_version(dime: Dime) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ("trian", "no command 'trian'. Did you mean 'train'? Known: plugins, runs, sample, train."),
+        (
+            "trian",
+            "no command 'trian'. Did you mean 'train'? Known: grammar, plugins, reconstruct, runs, sample, train.",
+        ),
         ("--versoin", "No such option: --versoin (Possible options: --version)"),
         ("runs remove", "No such command 'remove'."),
     ],
@@ -64,6 +67,10 @@ def test_main_exits_with_the_code(dime: Dime) -> None:
         (("--version",), ("pydantic", *HEAVY)),
         (("train", "--help"), HEAVY),
         (("train", "vae", "--dataset", "mnist", "--dry-run"), HEAVY),
+        (("train", "--grammar", "rna", "--dry-run"), HEAVY),
+        (("sample", "--help"), HEAVY),
+        (("reconstruct", "--help"), HEAVY),
+        (("grammar", "--help"), HEAVY),
         (("plugins",), HEAVY),
         (("runs",), HEAVY),
     ],
@@ -108,6 +115,9 @@ def complete(shell: str, line: str, folder: Path) -> list[str]:
         ("dime train --keep ", {"best", "last"}, {"dime"}),
         ("dime train --preset p", {"paper"}, {"effective"}),
         ("dime runs show 20", {"2026-one"}, {"digits"}),
+        ("dime train --grammar rna --sk", {"--skip-invalid"}, {"--epochs"}),
+        ("dime grammar show ex", {"expressions", "expressions-infix"}, {"rna"}),
+        ("dime reconstruct --split t", {"train", "test"}, {"validation"}),
         ("dime train nonsense --", set(), {"--epochs"}),
     ],
 )

@@ -108,7 +108,7 @@ def test_show_gives_all_plugins_of_a_name(dime: Dime) -> None:
         (
             "show nothing dime",
             2,
-            "takes NAME or KIND NAME, got 'nothing dime'; kinds: objective, network, dataset, density",
+            "takes NAME or KIND NAME, got 'nothing dime'; kinds: objective, network, dataset, grammar, density",
         ),
         ("show bad", 1, "objective 'bad' of dime-more 0.3 (not_there:X) failed to import"),
         ("show formless", 1, "(more_mod:Formless): dict[str, int] has no form on a command line"),

@@ -112,6 +112,37 @@ def test_a_dry_run_trains_nothing(dime: Dime, api: Api) -> None:
     assert not api.calls
 
 
+@pytest.mark.parametrize("words", [("--grammar", "boolean"), ("--grammar=boolean",)])
+def test_a_grammar_is_a_dataset(dime: Dime, words: tuple[str, ...]) -> None:
+    ran = dime("train", "vae", *words, "--size", "70", "--dry-run")
+    assert ran.code == 0, ran.err
+    assert {key: ran.json["dataset"][key] for key in ("name", "grammar", "size")} == {
+        "name": "sentences",
+        "grammar": "boolean",
+        "size": 70,
+    }
+    assert ran.json["network"]["name"] == "grammar-conv-gru"
+
+
+def test_a_grammar_in_a_file_is_a_dataset(dime: Dime, tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text("[dataset]\ngrammar = 'mine.cfg'\nsource = 'pcfg'\n")
+    dataset = dime("train", "--config", "x.toml", "--dry-run").json["dataset"]
+    assert (dataset["name"], dataset["source"]) == ("sentences", "pcfg")
+    assert dataset["grammar"] == str(tmp_path / "mine.cfg")
+
+
+def test_the_help_of_a_grammar_shows_the_options_of_sentences(dime: Dime) -> None:
+    assert "Options of dataset 'sentences'" in dime("train", "--grammar", "rna", "--help").flat
+    assert "--skip-invalid" in dime("train", "--grammar", "rna", "--help").flat
+    assert "--skip-invalid" not in dime("train", "--help").flat
+
+
+def test_another_dataset_has_no_grammar(dime: Dime) -> None:
+    ran = dime("train", "--dataset", "digits", "--grammar", "rna")
+    assert ran.code == 2
+    assert "It is an option of dataset 'sentences'" in ran.err
+
+
 def test_resume_takes_the_name_of_a_run_or_its_path(dime: Dime, api: Api, interrupted: str, tmp_path: Path) -> None:
     assert dime("train", "--resume", interrupted, "--json").json["run"] == "old-1"
     assert dime("train", "--resume", str(tmp_path / "runs" / "old-1"), "--runs", "elsewhere").code == 0

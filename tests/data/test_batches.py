@@ -159,3 +159,12 @@ def test_fingerprints_tell_data_labels_and_subsets_apart() -> None:
     ]
     assert len(set(prints)) == len(prints)
     assert samples(10).fingerprint() == base.fingerprint()
+
+
+@pytest.mark.parametrize("stream", ["always", "never"])
+def test_symbols_stay_integers(stream: Literal["always", "never"]) -> None:
+    x = torch.arange(12, dtype=torch.int16).view(6, 2)
+    batches = Batches(Samples(SPEC, x), CPU, stream)
+    for batch in (next(batches.shuffled(3, 0, 0)), next(batches.equal(3)), next(batches.ordered(3))):
+        assert batch.dtype == torch.int16
+    assert torch.equal(torch.cat(list(batches.ordered(4))), x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import nltk  # noqa: F401  # its first import draws from `random`, which a strategy must not do
 from hypothesis import strategies as st
 
 from dimecli.grammar import Grammar

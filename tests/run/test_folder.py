@@ -146,6 +146,26 @@ def test_an_image_has_three_dimensions(tmp_path: Path) -> None:
         read_record(path)
 
 
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        (
+            {"modality": "sentence", "shape": [4, 2], "likelihood": {"name": "productions", "grammar": "S -> 'x'"}},
+            r"\(T,\)",
+        ),
+        ({"modality": "sentence"}, "the likelihood 'gaussian' is not one of sentences"),
+        ({"likelihood": {"name": "characters", "grammar": "S -> 'x'"}}, "'characters' is not one of vectors"),
+    ],
+)
+def test_sentences_have_one_dimension_and_a_likelihood_of_their_own(
+    tmp_path: Path, spec: dict[str, Any], says: str
+) -> None:
+    path = make(tmp_path)
+    damage(path, "spec", {**RECORD["spec"], **spec})
+    with pytest.raises(DimeError, match=f"'spec': .*{says}"):
+        read_record(path)
+
+
 @pytest.mark.parametrize("seconds", ["NaN", "Infinity", "1e300"])
 def test_seconds_that_no_clock_shows(tmp_path: Path, seconds: str) -> None:
     path = make(tmp_path, **FINISHED)

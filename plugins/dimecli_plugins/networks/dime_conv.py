@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from dimecli.data.likelihood import Gaussian
 from dimecli.data.spec import Spec
 from dimecli.errors import UserError
 from dimecli.lazy import nn
@@ -52,15 +53,16 @@ class DimeConv(Network):
             UserError: tanh is asked for, but the data are no pixels with a Gaussian likelihood.
         """
         likelihood, column = spec.likelihood, self._column(spec)
+        bounded = isinstance(likelihood, Gaussian) and likelihood.bounded
         net = self._net(column)
         if self.output == "tanh":
-            if likelihood.name == "bernoulli" or not likelihood.bounded:
+            if not bounded:
                 raise UserError(
                     "--output tanh needs pixels in [0, 1] with a Gaussian likelihood, got likelihood "
                     f"{likelihood.options()}; use --output sigmoid"
                 )
             return net.decoder(spec.shape, latent_size, nn.Tanh())
-        pixels = likelihood.name == "bernoulli" or likelihood.bounded
+        pixels = likelihood.name == "bernoulli" or bounded
         start = -2.0 if column == "mnist" and pixels else 0.0
         return net.decoder(spec.shape, latent_size, likelihood.output(), start)
 

@@ -1,0 +1,112 @@
+"""How well a run gives back what it is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from dimecli.data.batches import Batches
+from dimecli.data.samples import Samples, Split
+from dimecli.data.sentences import Sentences
+from dimecli.run.files import write_atomic
+from dimecli.run.pictures import image_grid
+from dimecli.run.run import Run
+from dimecli.seeds import generator
+
+_COLUMNS, _ROWS = 16, 4  # images in a picture, and below each its reconstruction
+_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Reconstructed:
+    """Some samples of a split and what the model makes of their codes.
+
+    Args:
+        split: Where they are from.
+        indices: `(n,)` places of the samples in the split.
+        originals: `(n, *shape)`, as they were shown to the model.
+        reconstructions: `(n, *shape)`, decoded from their codes.
+    """
+
+    split: Split
+    indices: torch.Tensor
+    originals: torch.Tensor
+    reconstructions: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Exact:
+    """How many sentences came back word for word.
+
+    Args:
+        exact: Share of all.
+        symbols: Share of the symbols, productions or characters without padding, that came back in their place.
+        by_length: For each number of productions its sentences, and the share of them that are exact.
+        wrong: Sentence and reconstruction where they differ; None is a derivation that did not end.
+    """
+
+    exact: float
+    symbols: float
+    by_length: dict[int, tuple[int, float]]
+    wrong: list[tuple[str, str | None]]
+
+
+def reconstruct(run: Run, split: Split = "test", n: int | None = None, seed: int = 0) -> Reconstructed:
+    """Encode and decode n samples of a split, chosen by the seed; all of them by default.
+
+    Raises:
+        UserError: there is no such split, or the data changed since the run was trained.
+    """
+    samples = run.samples(split)
+    order = torch.randperm(len(samples), generator=generator(seed, "reconstruct"))
+    indices = order[:n].sort().values
+    batches = Batches(samples.take(indices.tolist()), torch.device("cpu"), workers=run.experiment.train.workers)
+    pairs = [(x, run.decode(run.encode(x))) for x in batches.ordered(_BATCH)]
+    originals, reconstructions = (torch.cat(parts) for parts in zip(*pairs, strict=True))
+    return Reconstructed(split, indices, originals, reconstructions)
+
+
+def squared_error(found: Reconstructed) -> float:
+    """Squared error of one sample, summed over its elements, averaged over the samples."""
+    return (found.originals - found.reconstructions).square().flatten(1).sum(1).mean().item()
+
+
+def save_comparison(run: Run, found: Reconstructed) -> Path:
+    """Write `figures/reconstruction-test.png`: rows of originals, each above its reconstructions; at most 64."""
+    columns = min(_COLUMNS, len(found.originals))
+    shown = min(_ROWS, len(found.originals) // columns) * columns
+    rows = zip(found.originals[:shown].split(columns), found.reconstructions[:shown].split(columns), strict=True)
+    images = torch.cat([row for pair in rows for row in pair])
+    path = run.path / "figures" / f"reconstruction-{found.split}.png"
+    return write_atomic(path, lambda file: image_grid(images, file, columns))
+
+
+def exact_match(run: Run, found: Reconstructed) -> Exact:
+    """What `Exact` says about the sentences that were reconstructed."""
+    likelihood = run.model.spec.likelihood
+    assert isinstance(likelihood, Sentences)
+    before, after = likelihood.text(found.originals), likelihood.text(found.reconstructions)
+    same = torch.tensor([a == b for a, b in zip(before, after, strict=True)])
+    lengths = _productions(run.experiment.dataset.load(found.split))[found.indices]
+    by_length = {
+        int(length): (int((chosen := lengths == length).sum()), same[chosen].float().mean().item())
+        for length in lengths.unique()
+    }
+    pad = likelihood.parameters(run.model.spec.shape)[-1] - 1
+    real = found.originals != pad
+    return Exact(
+        exact=same.float().mean().item(),
+        symbols=(found.originals == found.reconstructions)[real].float().mean().item(),
+        by_length=by_length,
+        wrong=[(str(a), b) for a, b in zip(before, after, strict=True) if a != b],
+    )
+
+
+def _productions(samples: Samples) -> torch.Tensor:
+    """`(N,)` lengths of derivations."""
+    likelihood = samples.spec.likelihood
+    assert isinstance(likelihood, Sentences)
+    assert isinstance(samples.x, torch.Tensor)
+    return (samples.x != likelihood.compiled.pad).sum(1)

@@ -1,0 +1,42 @@
+"""What grammars promise to do."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from dimecli.lazy import np, torch
+from dimecli.plugin import Language
+from dimecli.testing.expect import check_tensor, expect, seeded
+
+_CHECKED = 200
+"""Sentences to try."""
+
+
+def check_language(language: Language, where: str) -> None:
+    """Decodes wild logits, unparses and parses sentences, and reads, evaluates and scores the plugin's own.
+
+    Raises:
+        AssertionError: something does not hold; the message says what, and the cure.
+    """
+    grammar = language.compile()
+    wild = 40 * torch.randn(_CHECKED, grammar.max_len, grammar.pad + 1, generator=seeded())
+    expect(grammar.decode(wild).complete.all(), f"{where}: wild logits leave derivations incomplete", "report this")
+    ids = grammar.sample(_CHECKED, np.random.default_rng(1), "length")
+    sentences = [str(text) for text in grammar.unparse_all(ids)]
+    parsed, wrong = grammar.parse_all(sentences)
+    same = not wrong and grammar.unparse_all(parsed) == sentences
+    expect(same, f"{where}: parsed and written again, its sentences are others", "report this")
+    for source in sorted(language.sources):
+        sentences = list(islice(language.sentences(source), _CHECKED))
+        expect(sentences, f"{where}: source '{source}' has no sentences", "leave it out of `sources`")
+        for row, reason in grammar.parse_all(sentences)[1].items():
+            raise AssertionError(
+                f"{where}: source '{source}', {sentences[row]!r}: {reason}; give sentences of the grammar"
+            )
+    semantics = language.semantics()
+    if semantics is not None:
+        missing = sorted(set(grammar.terminals) - semantics.terminals)
+        expect(not missing, f"{where}: semantics() does not say what {missing} mean", "give every terminal a role")
+    scores = language.score(sentences)
+    if scores is not None:
+        check_tensor(torch.as_tensor(scores), (len(sentences),), f"{where}: score(sentences)")

@@ -1,0 +1,9 @@
+"""Molecules as SMILES."""
+
+from __future__ import annotations
+
+from dimecli.plugin import Language
+
+
+class Smiles(Language):
+    """Molecules in SMILES: the syntax of the OpenSMILES specification, without valences."""

@@ -1,0 +1,98 @@
+"""Ways to decode, over a model that only counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from dimecli.data.likelihood import Gaussian, Likelihood
+from dimecli.data.sentences import Characters, Productions
+from dimecli.data.spec import Spec
+from dimecli.errors import UserError
+from dimecli.grammar import Grammar
+from dimecli.run.decoding import decode_codes, draws, likelihood_for, majority
+
+GRAMMAR = Grammar.compile("%start S\n%max_len 4\nS -> 'a' S | 'b' S | 'c'").text
+SENTENCE = Spec(modality="sentence", shape=(4,), likelihood=Productions(grammar=GRAMMAR))
+TEXT = Spec(modality="sentence", shape=(4,), likelihood=Characters(grammar=GRAMMAR))
+IMAGE = Spec(modality="image", shape=(1, 2, 2), likelihood=Gaussian())
+
+
+@pytest.mark.parametrize(("decode", "number"), [("argmax", 0), ("sample", 1), ("vote:1", 1), ("vote:25", 25)])
+def test_draws(decode: str, number: int) -> None:
+    assert draws(decode) == number
+
+
+@pytest.mark.parametrize(
+    "decode", ["", "mean", "vote", "vote:", "vote:0", "vote:-1", "vote:1001", "vote:x", "argmax:2"]
+)
+def test_no_way_to_decode(decode: str) -> None:
+    with pytest.raises(UserError, match=f"--decode {decode}: should be argmax, sample or vote:K with K from 1 to 1000"):
+        likelihood_for(SENTENCE, decode, True)
+
+
+def test_the_reserve_rule_is_switched_off_where_there_is_one() -> None:
+    assert likelihood_for(SENTENCE, "vote:3", True) is SENTENCE.likelihood
+    assert likelihood_for(SENTENCE, "argmax", False) == Productions(grammar=GRAMMAR, reserve=False)
+    assert likelihood_for(IMAGE, "sample", True) is IMAGE.likelihood
+
+
+@pytest.mark.parametrize(
+    ("spec", "decode", "reserve", "says"),
+    [
+        (IMAGE, "vote:3", True, "--decode vote:3: no two draws of images agree; allowed: argmax, sample"),
+        (IMAGE, "argmax", False, "--no-reserve: it is for derivations of a grammar; this run decodes gaussian"),
+        (TEXT, "argmax", False, "--no-reserve: it is for derivations of a grammar; this run decodes characters"),
+    ],
+)
+def test_what_does_not_suit_the_data(spec: Spec, decode: str, reserve: bool, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        likelihood_for(spec, decode, reserve)
+
+
+def test_a_vote_counts_complete_sentences_only() -> None:
+    rng = torch.Generator().manual_seed(0)
+    likelihood = Productions(grammar=GRAMMAR)
+    drawn = torch.randint(0, 4, (15, 40, 4), generator=rng).where(torch.rand(15, 40, 1, generator=rng) < 0.7, 1)
+    found = majority(drawn, likelihood)
+    for row in range(40):
+        sentences = [tuple(ids) for ids in drawn[:, row].tolist()]
+        complete = [
+            ids for ids, whole in zip(sentences, likelihood.complete(drawn[:, row]).tolist(), strict=True) if whole
+        ]
+        expected = Counter(complete).most_common(1)[0][0] if complete else sentences[0]  # the first of equals
+        assert tuple(found[row].tolist()) == expected
+    assert any(likelihood.complete(drawn[:, row]).any() for row in range(40))
+
+
+class Model:
+    """Draws what comes next of a sequence; its estimate is -1."""
+
+    def __init__(self, values: list[list[int]]) -> None:
+        self.values = iter(values)
+        self.likelihoods: list[Likelihood | None] = []
+
+    def generate(
+        self, z: Any, rng: torch.Generator | None = None, likelihood: Likelihood | None = None
+    ) -> torch.Tensor:
+        self.likelihoods.append(likelihood)
+        return torch.full((1, 4), -1) if rng is None else torch.tensor([next(self.values)])
+
+
+@pytest.mark.parametrize(
+    ("decode", "expected"), [("argmax", [-1] * 4), ("sample", [2, 3, 3, 3]), ("vote:4", [0, 2, 3, 3])]
+)
+def test_decode_codes(decode: str, expected: list[int]) -> None:
+    model: Any = Model([[2, 3, 3, 3], [0, 0, 0, 0], [0, 2, 3, 3], [0, 2, 3, 3]])
+    likelihood = Productions(grammar=GRAMMAR, reserve=False)
+    assert decode_codes(model, torch.zeros(1, 2), likelihood, decode, torch.Generator()).tolist() == [expected]
+    assert set(map(id, model.likelihoods)) == {id(likelihood)}
+
+
+def test_a_vote_of_one_is_a_draw_of_an_image() -> None:
+    model: Any = SimpleNamespace(generate=lambda z, rng, likelihood: z + 1)
+    assert decode_codes(model, torch.zeros(2, 4), Gaussian(), "sample", torch.Generator()).tolist() == [[1] * 4] * 2
