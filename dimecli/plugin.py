@@ -189,6 +189,11 @@ class Dataset(Plugin):
             UserError: the data is missing or damaged; the message says what to do.
         """
 
+    @property
+    def label(self) -> str | None:
+        """What runs on this data are called after; None: the plugin's name."""
+        return None
+
     def notes(self) -> Sequence[str]:
         """What a user should know of the data before training on it, such as what was left out; a line each."""
         return ()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import difflib
 import heapq
-from bisect import bisect_left
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -216,19 +215,22 @@ def _max_len(grammar: Grammar, max_len: int | None) -> tuple[int, list[str]]:
         )
     if max_len is None:
         max_len, total = _default_max_len(grammar, least)
-        return max_len, [f"max_len {max_len} is taken, up to which there are {total:,} derivations; %max_len sets it"]
+        some = f"at least {ENOUGH:,}" if total >= ENOUGH else f"{total:,}"
+        return max_len, [f"max_len {max_len} is taken, up to which there are {some} derivations; %max_len sets it"]
     return max_len, []
 
 
 def _default_max_len(grammar: Grammar, least: int) -> tuple[int, int]:
-    """A maximum length, and how many derivations there are up to it."""
-    from dimecli.grammar.count import count
+    """A maximum length, and how many derivations there are up to it, which is rounded where they are many."""
+    from dimecli.grammar.inside import LOG, Forests
 
+    forests = Forests(grammar)
     most = max(least, LONGEST_DEFAULT)
     limit = least
     while True:
         limit = min(2 * limit, most)
-        totals = list(accumulate(count(grammar, limit)[grammar.start]))
+        logs = forests.inside(np.zeros(grammar.pad), LOG, limit)[1 + grammar.start]
+        totals = np.exp(np.logaddexp.accumulate(logs).clip(max=2 * math.log(ENOUGH))).round()
         if totals[-1] >= ENOUGH or limit == most:
-            length = bisect_left(totals, min(ENOUGH, totals[-1]))
-            return length, totals[length]
+            length = int(np.searchsorted(totals, min(ENOUGH, totals[-1])))
+            return length, int(totals[length])

@@ -21,13 +21,13 @@ def runs_folder(runs: str | Path | None = None) -> Path:
     return Path(runs or os.environ.get("DIME_RUNS", "runs"))
 
 
-def create_run(runs: Path, objective: str, dataset: str) -> Path:
+def create_run(runs: Path, label: str) -> Path:
     """A new, empty folder such as `2026-11-20-dime-digits-1`; never one that exists.
 
     Raises:
         UserError: the folder cannot be made there.
     """
-    stem = f"{datetime.now().astimezone():%Y-%m-%d}-{objective}-{dataset}"
+    stem = f"{datetime.now().astimezone():%Y-%m-%d}-{label}"
     number = 1
     try:
         runs.mkdir(parents=True, exist_ok=True)

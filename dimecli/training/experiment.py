@@ -31,6 +31,11 @@ class Experiment:
         """The chosen plugins by kind."""
         return {"objective": self.objective, "dataset": self.dataset, "network": self.network}
 
+    @property
+    def label(self) -> str:
+        """Objective and data in short, such as `dime-digits`."""
+        return f"{entry_of(self.objective).name}-{self.dataset.label or entry_of(self.dataset).name}"
+
     def config(self) -> dict[str, dict[str, Any]]:
         """Every option as tables of JSON values, laid out as a TOML file for `dime train`."""
         tables = {kind: {"name": entry_of(plugin).name, **plugin.options()} for kind, plugin in self.plugins.items()}

@@ -63,8 +63,7 @@ def start(experiment: Experiment, runs: Path, reporter: Reporter) -> Path:
     """
     with _processes(experiment.train.device):
         ready, first = _prepare(experiment, reporter), distributed.rank() == 0
-        config = experiment.config()
-        created = create_run(runs, config["objective"]["name"], config["dataset"]["name"]) if first else runs
+        created = create_run(runs, experiment.label) if first else runs
         path = Path(distributed.from_first(str(created), ready.trainer.device))
         with training_lock(path) if first else nullcontext():
             if first:

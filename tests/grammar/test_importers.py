@@ -276,7 +276,7 @@ def test_an_unknown_ending() -> None:
         ("lark", "start: /(/", "lark cannot read it"),
         ("lark", "%import .nix (X)\nstart: X", "lark cannot read it"),
         ("lark", 'start: "x"\n | NAME\nNAME: /[a-z]+/', "terminal NAME: must be a finite set of strings"),
-        ("lark", "start: A\nA: /[^a]/", "terminal A: a class must list"),
+        ("lark", "start: A\nA: /[^a]/", "terminal A:1: a class must list"),
         ("lark", "start: A\nA: /a.c/", "terminal A:1: cannot be read from '.c'"),
         ("lark", "start: A\nA: /[a-z]{4}/", "terminal A: must have at most 1,000 strings"),
         ("lark", 'start: "a"i', "terminal A: the flags 'i' are not supported"),
@@ -284,6 +284,12 @@ def test_an_unknown_ending() -> None:
         ("lark", "start: " + '("a"|"b") ' * 20, "expands to too many symbols"),
         ("lark", "start: " + '"a"? ' * 30, "expands to too many symbols"),
         ("lark", 'start: ("a"|"b")~30', "expands to too many symbols"),
+        (
+            "lark",
+            'start: A0\nA30: "a"\n' + "\n".join(f"A{i}: A{i + 1} A{i + 1}" for i in range(30)),
+            "expands to too much",
+        ),
+        ("lark", "start: A\nA: B\nB: A", "lark cannot read it: Recursion in terminal"),
         ("lark", "start: " + "(" * 60 + '"a"' + ")" * 60, "nested more than 50 deep"),
     ],
 )

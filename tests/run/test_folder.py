@@ -35,7 +35,7 @@ FINISHED: dict[str, Any] = {
 
 
 def make(runs: Path, **record: Any) -> Path:
-    path = create_run(runs, "ae", "digits")
+    path = create_run(runs, "ae-digits")
     write_record(path, {**RECORD, **record})
     return path
 

@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
+from dimecli.grammar.importers.characters import unescape
 from dimecli.grammar.importers.expand import Choice, Definition, Name, Node, Series, Text, expand
-from dimecli.grammar.importers.syntax import scan, unescape
+from dimecli.grammar.importers.syntax import scan
 from dimecli.grammar.messages import mistake, shown
 from dimecli.grammar.rules import Rules
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from dimecli.grammar.importers.characters import character, character_class, repetition
 from dimecli.grammar.importers.expand import Text, expand
-from dimecli.grammar.importers.syntax import Token, character, character_class, parse_definitions, repetition, tokens
+from dimecli.grammar.importers.syntax import Token, parse_definitions, tokens
 from dimecli.grammar.rules import Rules
 
 _COMMON = r"""(?P<blank>\s+|,|\(\*(?:(?!\*\)).)*\*\)|/\*(?:(?!\*/).)*\*/)|(?P<open>\(\*)

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import re
 
+from dimecli.grammar.importers.characters import ESCAPE, character_class, repetition, unescape
 from dimecli.grammar.importers.expand import Text, expand
-from dimecli.grammar.importers.syntax import (
-    ESCAPE,
-    Token,
-    character_class,
-    parse_definitions,
-    repetition,
-    tokens,
-    unescape,
-)
+from dimecli.grammar.importers.syntax import Token, parse_definitions, tokens
 from dimecli.grammar.rules import Rules
 
 _TOKEN = re.compile(

@@ -7,17 +7,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dimecli.errors import UserError
+from dimecli.grammar.importers.characters import ESCAPE, character_class, repetition, unescape
 from dimecli.grammar.importers.expand import Choice, Definition, Name, Node, Repeat, Series, Text, expand
 from dimecli.grammar.importers.size import refuse_large
-from dimecli.grammar.importers.syntax import (
-    ESCAPE,
-    Token,
-    character_class,
-    parse_expression,
-    repetition,
-    tokens,
-    unescape,
-)
+from dimecli.grammar.importers.syntax import Token, parse_expression, tokens
 from dimecli.grammar.messages import brief, mistake
 from dimecli.grammar.rules import Rules
 
@@ -52,9 +45,8 @@ def read(text: str, source: str) -> Rules:
     try:
         grammar = Lark(text, parser="earley")
     except Exception as error:  # lark lets those of its regular expressions, of files and of bad escapes pass
-        problem, _, place = " ".join(str(error).split()).partition(", at line ")
-        line = int(place.split()[0]) if place else 1
-        raise mistake(source, line, f"lark cannot read it: {brief(problem)}") from error
+        problem, line, *_ = [*re.split(r", at line (\d+)", " ".join(str(error).split())), "1"]
+        raise mistake(source, int(line), f"lark cannot read it: {brief(problem)}") from error
     notes = tuple(f"%ignore {_pattern(grammar, name)}: left out" for name in grammar.ignore_tokens)
     return expand(list(_definitions(grammar, source)), source, "start", notes)
 

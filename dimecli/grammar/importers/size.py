@@ -19,7 +19,7 @@ MAX_LENGTH = 100
 """Symbols of one alternative."""
 
 _PIECE = re.compile(
-    r"""(?P<blank>\s+|//[^\n]*|\#[^\n]*)|(?P<rule>[?!]*[A-Za-z_]\w*(?:\.-?\d+)?[ \t]*:)|(?P<template>[A-Za-z_]\w*\{)
+    r"""(?P<blank>\s+|//[^\n]*|\#[^\n]*|%[ \t]*(?:ignore|import|declare)\b[^\n]*)|(?P<rule>[?!]*[A-Za-z_]\w*(?:\.-?\d+)?[ \t]*:)|(?P<template>[A-Za-z_]\w*\{)
     |(?P<item>"(?:[^"\\\n]|\\.)*"i?|/(?:[^/\\\n]|\\.)+/[a-z]*|\w+)|(?P<open>[(\[])|(?P<close>[)\]])|(?P<bar>\|)
     |(?P<maybe>[?*])|(?P<times>~[ \t]*(?:\d+[ \t]*\.\.[ \t]*)?\d+)|(?P<other>.)""",
     re.VERBOSE,
@@ -60,11 +60,15 @@ def refuse_large(text: str, source: str) -> None:
     if len(text) > MAX_CHARACTERS:
         raise mistake(source, 1, f"a lark grammar must have at most {MAX_CHARACTERS:,} characters. Got {len(text):,}.")
     stack = [_Group()]
+    terminals: dict[str, list[str]] = {}
+    parts: list[str] = []
     for kind, piece, line in scan(_PIECE, text, source):
         if kind == "template":
             raise mistake(source, line, f"templates such as {piece}...}} are not supported; write them out.")
+        parts += [piece] if kind == "item" else []
         if kind == "rule":
             stack = [_Group()]
+            parts = terminals.setdefault(re.findall(r"\w+", piece)[0], [])
         elif kind == "open":
             stack.append(_Group())
         elif kind == "close" and len(stack) > 1:
@@ -78,6 +82,21 @@ def refuse_large(text: str, source: str) -> None:
             raise mistake(source, line, f"brackets must not be nested more than {MAX_DEPTH} deep.")
         if group.length > MAX_LENGTH or (group.options + group.ways) * max(group.length, 1) > MAX_EXPANSION:
             raise mistake(source, line, "the rule expands to too many symbols; write its groups as rules.")
+    _refuse_large_terminals({name: parts for name, parts in terminals.items() if name.isupper()}, source)
+
+
+def _refuse_large_terminals(terminals: dict[str, list[str]], source: str) -> None:
+    """Refuse terminals that are large once the terminals within them are written out, which lark does."""
+    sizes = dict.fromkeys(terminals, 0)
+    for _ in range(MAX_DEPTH):
+        larger = {name: sum(sizes.get(part, 1) for part in parts) for name, parts in terminals.items()}
+        if larger == sizes:
+            return
+        sizes = larger
+        for name, size in sizes.items():
+            if size > MAX_EXPANSION:
+                raise mistake(source, 1, f"terminal {name} expands to too much; write some of it as a rule.")
+    raise mistake(source, 1, f"terminals must not refer to each other more than {MAX_DEPTH} deep.")
 
 
 def _take(group: _Group, kind: str, piece: str) -> None:

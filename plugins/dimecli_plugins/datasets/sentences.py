@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 By = Literal["length", "uniform", "pcfg"]
 
 DRAWN = 5_000
+SYMBOLS = 75_000  # at most so many symbols are drawn unless asked for more: a minute of training on one core
 _SAMPLED: tuple[By, ...] = get_args(By)
 _FORMAT = 1  # of what is cached; another number where the same options give other sentences
 _EQUAL = 1e-9  # scores that are closer are of equal functions
@@ -56,14 +57,19 @@ class Sentences(Dataset):
         None,
         ge=1,
         description="Sentences to draw; 100000 for a model that is to last. Of a file: lines to take, at random. "
-        f"Default: {DRAWN} where they are drawn, else all.",
+        f"Default: where they are drawn {DRAWN}, or fewer long ones ({SYMBOLS} symbols in all); else all.",
     )
     hold_out: float | None = Field(
         None, description="Leave out the sentences with this score or a better one, where the grammar scores them."
     )
     test: float = Field(0.2, gt=0, lt=1, description="Share of the sentences kept for testing.")
 
-    network: ClassVar[str] = "grammar-conv-gru"
+    network: ClassVar[str] = "grammar-transformer"
+
+    @property
+    def label(self) -> str:
+        """The grammar's name, or that of its file."""
+        return Path(self.grammar).stem
 
     @field_validator("grammar")
     @classmethod
@@ -145,7 +151,7 @@ class Sentences(Dataset):
     def _drawn(self, grammar: Grammar, by: By, notes: list[str]) -> NDArray[np.int16]:
         from dimecli.grammar.distinct import sample_distinct
 
-        size = self.size or DRAWN
+        size = self.size or min(DRAWN, SYMBOLS // grammar.max_len)
         ids = sample_distinct(grammar, size, np.random.default_rng(SPLIT_SEED), by)
         if len(ids) < size:
             notes.append(

@@ -13,7 +13,7 @@ class GrammarTransformer(Network):
     """Transformers over the steps of a sentence: the decoder gives all of them at once, or one after the other.
 
     The encoder looks in both directions and at no padding. The code enters the decoder through a
-    linear map of its own at every step: a map that all steps share learns several times slower.
+    linear map of its own at every step: a map that all steps share learns more slowly.
     """
 
     modalities = frozenset({"sentence"})

@@ -171,7 +171,7 @@ def test_autoregressive_decoding_is_greedy(kind: str) -> None:
     decoder = GrammarTransformer(width=16, layers=2, autoregressive=True).decoder(spec, 3).double()
     assert isinstance(decoder, Autoregressive)
     nn.init.normal_(decoder.output[1].weight, std=3)  # type: ignore[index, union-attr]  # decisive logits
-    z = torch.randn(12, 3, dtype=torch.float64)
+    z = 4 * torch.randn(12, 3, dtype=torch.float64)
     expected = greedy(decoder, z, likelihood, steps, symbols)
     assert len(expected.unique(dim=0)) > 6
     assert torch.equal(decoder.generate(z, likelihood, None), expected)
