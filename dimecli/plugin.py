@@ -190,6 +190,15 @@ class Dataset(Plugin):
         """
 
     @property
+    def language(self) -> Language | None:
+        """What the samples are sentences of, if they are.
+
+        Raises:
+            UserError: its grammar is not installed, or its file is missing.
+        """
+        return None
+
+    @property
     def label(self) -> str | None:
         """What runs on this data are called after; None: the plugin's name."""
         return None

@@ -16,7 +16,7 @@ from dimecli.errors import UserError
 from dimecli.grammar.grammar import Grammar
 from dimecli.grammar.messages import brief, mistake
 from dimecli.grammar.rules import Nonterminal, Production, Rules
-from dimecli.grammar.text import MAX_LENGTH, MAX_PRODUCTIONS
+from dimecli.grammar.text import MAX_LENGTH
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,19 +43,15 @@ def compile_rules(rules: Rules, max_len: int | None = None) -> Grammar:
 
     Raises:
         UserError: a nonterminal without rules, a cycle of unit rules, no sentence at all or none of at
-            most `max_len` productions, too many productions; names and line are in the message.
+            most `max_len` productions; names and line are in the message.
     """
     _refuse_undefined(rules)
     productions, notes = _merged(rules)
     productions, dropped = _useful(rules, productions)
     notes = [*rules.notes, *notes, *dropped, *_mixed_weights(productions)]
-    if len(productions) > MAX_PRODUCTIONS:
-        raise UserError(
-            f"{rules.source}: a grammar has at most {MAX_PRODUCTIONS:,} productions. Got {len(productions):,}."
-        )
     grammar = _tables(rules, productions)
     _refuse_cycles(grammar)
-    max_len, why = _max_len(grammar, max_len or rules.max_len)
+    max_len, why = _max_len(grammar, rules.max_len if max_len is None else max_len)
     grammar = replace(grammar, max_len=max_len, notes=(*notes, *why))
     if not rules.constraints:
         return grammar
@@ -208,10 +204,11 @@ def _refuse_cycles(grammar: Grammar) -> None:
 def _max_len(grammar: Grammar, max_len: int | None) -> tuple[int, list[str]]:
     """The maximum length, checked or chosen, and a note if it was chosen."""
     least = int(grammar.min_len[grammar.start])
-    if not least <= (max_len or least) <= MAX_LENGTH:
+    wanted = least if max_len is None else max_len
+    if not least <= wanted <= MAX_LENGTH:
         raise UserError(
             f"{grammar.rules.source}: the maximum length must be from {least}, the productions of the shortest "
-            f"sentence, to {MAX_LENGTH}. Got {max_len or least}."
+            f"sentence, to {MAX_LENGTH}. Got {wanted}."
         )
     if max_len is None:
         max_len, total = _default_max_len(grammar, least)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import nn
@@ -94,5 +95,13 @@ class GruDecoder(nn.Module):
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         """`(B, latent_size)` codes to `(B, T, V)` logits of all steps at once."""
-        logits: torch.Tensor = self.output(self.gru(self.start(z))[0])
+        logits: torch.Tensor = self.output(self._recurrent(self.start(z)))
         return logits
+
+    def _recurrent(self, x: torch.Tensor) -> torch.Tensor:
+        """`(B, T, inputs)` through the recurrent layers."""
+        # outside of training cuDNN has no backward pass
+        lacking = x.is_cuda and not self.training and torch.is_grad_enabled()
+        with torch.backends.cudnn.flags(enabled=False) if lacking else nullcontext():
+            states: torch.Tensor = self.gru(x)[0]
+        return states

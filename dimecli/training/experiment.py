@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,14 +43,18 @@ class Experiment:
         return {**tables, "train": self.train.options()}
 
     def origins(self) -> dict[str, dict[str, Any]]:
-        """Where each plugin comes from: distribution, version, class and plugin API."""
-        entries = {kind: entry_of(plugin) for kind, plugin in self.plugins.items()}
+        """Where each plugin, the grammar included, comes from: distribution, version, class and plugin API."""
+        plugins = self.plugins
+        entries = {kind: entry_of(plugin) for kind, plugin in plugins.items()}
+        if language := self.dataset.language:
+            with suppress(UserError):  # a grammar in a file comes from no distribution
+                plugins["grammar"], entries["grammar"] = language, entry_of(language)
         return {
             kind: {
                 "distribution": entry.distribution,
                 "version": entry.version,
                 "class": entry.point.value,
-                "api": self.plugins[kind].api,
+                "api": plugins[kind].api,
             }
             for kind, entry in entries.items()
         }

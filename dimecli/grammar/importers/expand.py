@@ -96,12 +96,14 @@ def readable(names: Iterable[str]) -> dict[str, str]:
     """Names in nltk's letters, without the slash that marks made ones; distinct where the originals are."""
     found: dict[str, str] = {}
     taken: set[str] = set()
+    numbers: Counter[str] = Counter()
     for name in dict.fromkeys(names):
         plain = re.sub(r"[^\w-]", "_", name)
         plain = plain if re.match(r"\w", plain) else f"_{plain}"
-        number = 1
-        while (unique := plain if number == 1 else f"{plain}_{number}") in taken:
-            number += 1
+        unique = plain
+        while unique in taken:
+            numbers[plain] += 1
+            unique = f"{plain}_{numbers[plain] + 1}"
         taken.add(unique)
         found[name] = unique
     return found

@@ -19,7 +19,8 @@ MAX_LENGTH = 100
 """Symbols of one alternative."""
 
 _PIECE = re.compile(
-    r"""(?P<blank>\s+|//[^\n]*|\#[^\n]*|%[ \t]*(?:ignore|import|declare)\b[^\n]*)|(?P<rule>[?!]*[A-Za-z_]\w*(?:\.-?\d+)?[ \t]*:)|(?P<template>[A-Za-z_]\w*\{)
+    r"""(?P<blank>\s+|//[^\n]*|\#[^\n]*|%[ \t]*(?:ignore|import|declare)\b[^\n]*)
+    |(?P<rule>[?!]*[A-Za-z_]\w*(?:\.-?\d+)?[ \t]*:)|(?P<template>[A-Za-z_]\w*\{)
     |(?P<item>"(?:[^"\\\n]|\\.)*"i?|/(?:[^/\\\n]|\\.)+/[a-z]*|\w+)|(?P<open>[(\[])|(?P<close>[)\]])|(?P<bar>\|)
     |(?P<maybe>[?*])|(?P<times>~[ \t]*(?:\d+[ \t]*\.\.[ \t]*)?\d+)|(?P<other>.)""",
     re.VERBOSE,

@@ -67,6 +67,11 @@ class Sentences(Dataset):
     network: ClassVar[str] = "grammar-transformer"
 
     @property
+    def language(self) -> Language:
+        """The grammar with what its sentences mean."""
+        return find_language(self.grammar)
+
+    @property
     def label(self) -> str:
         """The grammar's name, or that of its file."""
         return Path(self.grammar).stem
@@ -101,7 +106,7 @@ class Sentences(Dataset):
 
     def _sentences(self) -> tuple[Samples, Sequence[str]]:
         """All sentences, from the cache if they are there, and the notes."""
-        language = find_language(self.grammar)
+        language = self.language
         grammar = language.compile(self.max_length)
         spec = Spec(modality="sentence", shape=(grammar.max_len,), likelihood=Productions(grammar=grammar.text))
         source = self._source(language)
@@ -151,7 +156,7 @@ class Sentences(Dataset):
     def _drawn(self, grammar: Grammar, by: By, notes: list[str]) -> NDArray[np.int16]:
         from dimecli.grammar.distinct import sample_distinct
 
-        size = self.size or min(DRAWN, SYMBOLS // grammar.max_len)
+        size = self.size or min(DRAWN, max(100, SYMBOLS // grammar.max_len))
         ids = sample_distinct(grammar, size, np.random.default_rng(SPLIT_SEED), by)
         if len(ids) < size:
             notes.append(

@@ -54,17 +54,17 @@ class DimeConv(Network):
         """
         likelihood, column = spec.likelihood, self._column(spec)
         bounded = isinstance(likelihood, Gaussian) and likelihood.bounded
-        net = self._net(column)
+        net, shape = self._net(column), likelihood.parameters(spec.shape)
         if self.output == "tanh":
             if not bounded:
                 raise UserError(
                     "--output tanh needs pixels in [0, 1] with a Gaussian likelihood, got likelihood "
                     f"{likelihood.options()}; use --output sigmoid"
                 )
-            return net.decoder(spec.shape, latent_size, nn.Tanh())
+            return net.decoder(shape, latent_size, nn.Tanh())
         pixels = likelihood.name == "bernoulli" or bounded
         start = -2.0 if column == "mnist" and pixels else 0.0
-        return net.decoder(spec.shape, latent_size, likelihood.output(), start)
+        return net.decoder(shape, latent_size, likelihood.output(), start)
 
     def _column(self, spec: Spec) -> str:
         if self.column != "auto":

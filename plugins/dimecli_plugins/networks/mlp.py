@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import Annotated, Literal
 
@@ -32,9 +33,10 @@ class MLP(Network):
         return nn.Sequential(nn.Flatten(), *self._layers((spec.elements, *self.widths), features))
 
     def decoder(self, spec: Spec, latent_size: int) -> nn.Module:
-        """Codes through the hidden layers in reverse to `(B, *shape)`."""
-        layers = self._layers((latent_size, *reversed(self.widths)), spec.elements)
-        return nn.Sequential(*layers, nn.Unflatten(1, spec.shape), spec.likelihood.output())
+        """Codes through the hidden layers in reverse to the likelihood's parameters."""
+        shape = spec.likelihood.parameters(spec.shape)
+        layers = self._layers((latent_size, *reversed(self.widths)), math.prod(shape))
+        return nn.Sequential(*layers, nn.Unflatten(1, shape), spec.likelihood.output())
 
     def _layers(self, sizes: tuple[int, ...], last: int) -> list[nn.Module]:
         from dimecli.nn.init import he_normal

@@ -29,7 +29,7 @@ class RaeConv(Network):
 
     def decoder(self, spec: Spec, latent_size: int) -> nn.Module:
         """A linear layer, transposed convolutions of stride 2 and one of stride 1 to `(B, C, H, W)`."""
-        return self._net(spec).decoder(spec.shape, latent_size, spec.likelihood.output())
+        return self._net(spec).decoder(spec.likelihood.parameters(spec.shape), latent_size, spec.likelihood.output())
 
     def _net(self, spec: Spec) -> ConvNet:
         from dimecli.nn.conv import ConvNet
