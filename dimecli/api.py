@@ -15,14 +15,27 @@ from dimecli.run.folder import find_run, runs_folder
 from dimecli.run.reconstruct import reconstruct
 from dimecli.run.run import Drawn, Run
 from dimecli.run.save import save_samples
-from dimecli.run.sentences import rates, texts
+from dimecli.run.sentences import Rates, first_different, rates, texts, write_sentences
 from dimecli.settings import checked
 from dimecli.training.experiment import Experiment
 from dimecli.training.settings import TrainSettings
 from dimecli.training.start import resume as resume_training
 from dimecli.training.start import start
 
-__all__ = ["Drawn", "Run", "load_run", "rates", "reconstruct", "resume", "save_samples", "texts", "train"]
+__all__ = [
+    "Drawn",
+    "Rates",
+    "Run",
+    "first_different",
+    "load_run",
+    "rates",
+    "reconstruct",
+    "resume",
+    "save_samples",
+    "texts",
+    "train",
+    "write_sentences",
+]
 
 
 def train(

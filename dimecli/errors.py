@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_SHOWN = 20  # names; a folder may hold hundreds of runs
+
 
 class DimeError(Exception):
     """Something failed that is no mistake of the user (exit code 1)."""
@@ -23,8 +25,9 @@ class PluginError(DimeError):
 
 
 def did_you_mean(name: str, allowed: Iterable[str]) -> str:
-    """The nearest of `allowed` as a question, and all of them, to be put behind a sentence."""
+    """The nearest of `allowed` as a question, and the first of them, to be put behind a sentence."""
     known = sorted(set(allowed))
     nearest = difflib.get_close_matches(name, known, n=1)
     question = f" Did you mean '{nearest[0]}'?" if nearest else ""
-    return f"{question} Known: {', '.join(known) or 'none'}."
+    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+    return f"{question} Known: {', '.join(known[:_SHOWN]) or 'none'}{more}."

@@ -52,8 +52,9 @@ OneRun = Annotated[
 
 
 def print_json(value: Any) -> None:
-    """Prints one JSON value."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    """Prints one JSON value; what is no character, such as half of one, is escaped."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    print(text.encode(errors="backslashreplace").decode())
 
 
 def print_lines(texts: Iterable[str]) -> None:

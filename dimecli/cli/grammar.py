@@ -14,6 +14,7 @@ import typer
 from dimecli.cli.common import AsJson, print_json, print_lines, print_table
 from dimecli.cli.options import completer
 from dimecli.console import Reporter, printable
+from dimecli.errors import UserError
 from dimecli.grammar.languages import find_language
 from dimecli.registry import names
 
@@ -38,7 +39,7 @@ Name = Annotated[
     str, typer.Argument(metavar="GRAMMAR", help="Name of a grammar, or a file.", autocompletion=complete_grammar)
 ]
 MaxLength = Annotated[
-    int | None, typer.Option(min=1, help="Productions in the longest derivation; default: what the grammar says.")
+    int | None, typer.Option(help="Productions in the longest derivation; default: what the grammar says.")
 ]
 Count = Annotated[int, typer.Option("-n", "--count", min=1, help="Sentences to draw.")]
 By = Annotated[
@@ -49,7 +50,10 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of the draws.")]
 Sentence = Annotated[str | None, typer.Argument(help="The sentence. [dim]\\[default: the lines of stdin][/dim]")]
 AsTree = Annotated[bool, typer.Option("--tree", help="Print derivation trees instead of production ids.")]
 File = Annotated[Path, typer.Argument(help="The file; its ending says the notation: .bnf .ebnf .gbnf .lark .cfg")]
-Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there, not to stdout.")]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", dir_okay=False, help="Write there, a .cfg, not to stdout."),
+]
 
 
 @app.command()
@@ -63,7 +67,10 @@ def check(grammar: Name, max_length: MaxLength = None, json: AsJson = False) -> 
         print_json({"grammar": grammar, "notes": list(compiled.notes), "findings": findings})
     else:
         print_lines([*(f"note: {note}" for note in compiled.notes), *findings])
-        Reporter().say(f"{grammar}: {_describe(compiled)}; to mend: {len(findings) or 'nothing'}")
+        reporter = Reporter()
+        reporter.say(f"{grammar}: {_describe(compiled)}; to mend: {len(findings) or 'nothing'}")
+        if not findings:
+            reporter.say(f"Next: dime train --grammar {shlex.quote(grammar)}")
     raise typer.Exit(1 if findings else 0)
 
 
@@ -154,6 +161,8 @@ def convert(file: File, output: Output = None) -> None:
     from dimecli.grammar.text import read_file, write_text
     from dimecli.run.files import write_atomic
 
+    if output is not None and (output.suffix != ".cfg" or output.resolve() == file.resolve()):
+        raise UserError(f"--output {output}: must be another file, whose name ends in .cfg, as nltk's notation does")
     rules = read_foreign(read_file(file), str(file), notation_of(file))
     reporter = Reporter()
     for note in rules.notes:
@@ -171,8 +180,10 @@ def _compile(name: str, max_length: int | None) -> Grammar:
 
 def _stdin() -> dict[int, str]:
     """The lines of stdin that are not blank, by number."""
-    text = sys.stdin.read()
-    return {number: line for number, line in enumerate(text.split("\n"), 1) if line.strip()}
+    from dimecli.data.sentences import text_lines
+
+    lines = text_lines(sys.stdin.buffer.read(), "stdin")
+    return {number: line for number, line in enumerate(lines, 1) if line.strip()}
 
 
 def _describe(grammar: Grammar) -> str:
@@ -194,21 +205,19 @@ def _number(count: int) -> str:
 
 
 def _print_tree(grammar: Grammar, ids: NDArray[Any]) -> None:
-    from rich.console import Console
-    from rich.text import Text
-    from rich.tree import Tree as Branch
-
+    """Prints a derivation tree, however deep; of a terminal in quotes what a terminal would obey is escaped."""
     from dimecli.grammar.rules import quoted
     from dimecli.grammar.unparse import Tree, tree
 
-    def label(node: Tree | str) -> Text:
-        return Text(node.label) if isinstance(node, Tree) else Text(printable(quoted(node)), "bold")
-
-    derivation = tree(grammar, ids)
-    root = Branch(label(derivation))
-    waiting = [(root, derivation)]
+    waiting: list[tuple[str, str, Tree | str]] = [("", "", tree(grammar, ids))]
     while waiting:
-        branch, node = waiting.pop()
-        below = [(branch.add(label(child)), child) for child in node.children]
-        waiting += [(grown, child) for grown, child in below if isinstance(child, Tree)]
-    Console(highlight=False, soft_wrap=True).print(root)
+        start, below, node = waiting.pop()
+        if isinstance(node, str):
+            print(start + printable(quoted(node)))
+            continue
+        print(start + node.label)
+        branches = [("├── ", "│   ")] * (len(node.children) - 1) + [("└── ", "    ")]
+        grown = [
+            (below + knot, below + line, child) for (knot, line), child in zip(branches, node.children, strict=False)
+        ]
+        waiting += reversed(grown)

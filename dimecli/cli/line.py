@@ -151,12 +151,16 @@ def owners(flag: str, kinds: Iterable[str]) -> str:
     for entry in [entry for kind in kinds for entry in registered(kind)]:
         with suppress(PluginError):
             if flag in {f"--{key.replace('_', '-')}" for key in options_of(entry.plugin)}:
-                found.setdefault(entry.kind, []).append(f"'{entry.name}'")
+                found.setdefault(entry.kind, []).append(entry.name)
     ways = {"objective": "name it before all options"}  # the one kind that has no flag
     return "".join(
-        f" It is an option of {kind} {', '.join(having)}: {ways.get(kind, f'add --{kind} NAME')}."
+        f" It is an option of {kind} {', '.join(map(repr, having))}: {ways.get(kind, f'add --{kind} {_only(having)}')}."
         for kind, having in found.items()
     )
+
+
+def _only(having: Sequence[str]) -> str:
+    return having[0] if len(having) == 1 else "NAME"
 
 
 def _slot(name: str, text: str, known: Iterable[str]) -> inspect.Parameter:

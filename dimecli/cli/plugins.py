@@ -51,7 +51,10 @@ def show_command(words: Words, json: AsJson = False) -> None:
         if plugin["error"]:
             print(f"BROKEN: {plugin['error']}\n")
         columns = ("option", "type", "default", "bounds", "description")
-        print_table(columns, ([option[column] for column in columns] for option in plugin["options"]))
+        if plugin["options"]:
+            print_table(columns, ([option[column] for column in columns] for option in plugin["options"]))
+        else:
+            print("It has no options.")
         for name, tables in plugin["presets"].items():
             settings = [
                 f"{table}.{key} = {show(value)}" for table, keys in tables.items() for key, value in keys.items()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dimecli.run.reconstruct import Reconstructed
 
 _EXAMPLES = 10
+_ROWS = 20  # of the table of lengths; more lengths are shown in groups
 
 
 class ReconstructSettings(Settings):
@@ -96,10 +97,20 @@ def _exact(run: Run, found: Reconstructed) -> dict[str, Any]:
 
 def _print_sentences(result: dict[str, Any]) -> None:
     columns = ("productions", "sentences", "exact")
-    print_table(columns, ((str(row["length"]), str(row["n"]), f"{row['exact']:.1%}") for row in result["lengths"]))
+    lengths = result["lengths"]
+    size = -(-len(lengths) // _ROWS)
+    print_table(columns, (_row(lengths[start : start + size]) for start in range(0, len(lengths), size)))
     for pair in result["wrong"]:
         after = "(incomplete)" if pair["reconstruction"] is None else printable(pair["reconstruction"])
         print(f"{printable(pair['original'])}  ->  {after}")
+
+
+def _row(lengths: Sequence[dict[str, Any]]) -> tuple[str, str, str]:
+    """A row of the table for one length, or for several that follow each other."""
+    first, last = lengths[0]["length"], lengths[-1]["length"]
+    n = sum(row["n"] for row in lengths)
+    exact = sum(row["n"] * row["exact"] for row in lengths) / n
+    return str(first) if first == last else f"{first}-{last}", str(n), f"{exact:.1%}"
 
 
 def _summary(result: dict[str, Any]) -> str:

@@ -21,12 +21,13 @@ from dimecli.run.decoding import draws
 from dimecli.settings import Settings
 
 if TYPE_CHECKING:
-    from dimecli.api import Drawn, Run
+    from dimecli.api import Drawn, Rates
 
 KINDS = ("density",)
 
 Output = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write sentences there, not to stdout.")
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", dir_okay=False, help="Write sentences there, not to stdout."),
 ]
 
 
@@ -46,6 +47,9 @@ class SampleSettings(Settings):
     )
     reserve: bool = Field(
         True, description="Let every derivation end within the maximum length; the papers let it break off there."
+    )
+    distinct: bool = Field(
+        True, description="Of a grammar: draw until there are so many different complete sentences; at most 16 times."
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where to compute.")
     threads: int | None = Field(None, ge=1, description="CPU threads; default: the physical cores.")
@@ -82,7 +86,7 @@ def sample(
     result = _draw(path, density, settings, output, json or quiet, reporter)
     if json:
         print_json(result)
-    reporter.say(f"Wrote {settings.count} samples of {path.name}, density {name}: {', '.join(result['files'])}")
+    reporter.say(f"Wrote {result['n']} samples of {path.name}, density {name}: {', '.join(result['files'])}")
     other = "gaussian" if name == "gmm" else "gmm"
     again = f"dime sample {shlex.quote(str(path))} --density {other}"
     reporter.say(f"Next: {again}, to compare; 'dime plugins' lists every density")
@@ -106,25 +110,32 @@ def _draw(
     from dimecli import api
 
     run = api.load_run(path, device=settings.device)
-    is_text = run.model.spec.modality == "sentence"
-    if output and not is_text:
-        raise UserError(f"--output {output}: run {path.name} gives no sentences; samples go to {path / 'samples'}")
-    drawn = run.sample(settings.count, density, settings.seed, settings.project, settings.decode, settings.reserve)
-    files = [str(file) for file in api.save_samples(run, drawn)]
-    result = {"run": path.name, "density": entry_of(density).name, "n": settings.count, "files": files}
-    return result | _sentences(run, drawn, output, silent, reporter) if is_text else result
 
+    def draw(count: int) -> Drawn:
+        return run.sample(count, density, settings.seed, settings.project, settings.decode, settings.reserve)
 
-def _sentences(run: Run, drawn: Drawn, output: Path | None, silent: bool, reporter: Reporter) -> dict[str, Any]:
-    """Prints sentences, or writes them to `output`; returns them and their rates."""
-    from dimecli import api
-    from dimecli.run.sentences import write_sentences
-
-    complete = [text for text in api.texts(run, drawn.x) if text is not None]
+    about = {"run": path.name, "density": entry_of(density).name}
+    if run.model.spec.modality != "sentence":
+        if output:
+            raise UserError(f"--output {output}: run {path.name} gives no sentences; samples go to {path / 'samples'}")
+        drawn = draw(settings.count)
+        return {**about, "n": len(drawn.x), "files": [str(file) for file in api.save_samples(run, drawn)]}
+    if settings.distinct:
+        kept, drawn = api.first_different(run, settings.count, draw)
+    else:
+        kept = drawn = draw(settings.count)
+    files = [str(file) for file in api.save_samples(run, kept)]
+    _tell_rates(rates := api.rates(run, drawn.x), len(drawn.x), reporter)
+    sentences = [text for text in api.texts(run, kept.x) if text is not None]
     if output is not None:
-        reporter.say(f"Wrote {write_sentences(output, complete)}")
+        reporter.say(f"Wrote {api.write_sentences(output, sentences)}")
     elif not silent:
-        print_lines(complete)
-    rates = asdict(api.rates(run, drawn.x))
-    reporter.say(", ".join(f"{name} {rate:.1%}" for name, rate in rates.items()))
-    return {"sentences": complete, **rates}
+        print_lines(sentences)
+    return {**about, "n": len(kept.x), "files": files, "sentences": sentences, **asdict(rates)}
+
+
+def _tell_rates(rates: Rates, draws: int, reporter: Reporter) -> None:
+    told = (f"{name} {'unknown' if rate is None else f'{rate:.1%}'}" for name, rate in asdict(rates).items())
+    reporter.say(f"Of {draws} draws: {', '.join(told)}")
+    if rates.novel is None:
+        reporter.say("Note: which are novel is unknown, because the training sentences are gone or have changed")

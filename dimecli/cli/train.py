@@ -61,7 +61,7 @@ def build(words: Sequence[str]) -> Callable[..., None]:
     line.settings("train", TrainSettings, "Training")
     line.plugin("objective", "dime", "What to train for")
     default = "sentences" if line.gives("dataset", "grammar") else "digits"
-    dataset: Any = line.plugin("dataset", default, "Samples to train on").plugin
+    dataset: Any = line.plugin("dataset", default, "Samples to train on, sentences where --grammar is given").plugin
     line.plugin("network", dataset.network, "Encoder and decoder, those of the dataset unless named")
     return line.callback()
 

@@ -11,8 +11,23 @@ from collections.abc import Sequence
 from typing import Literal
 
 from dimecli.data.likelihood import Likelihood
+from dimecli.errors import UserError
 from dimecli.grammar.grammar import Grammar, compiled
 from dimecli.lazy import F, np, torch
+
+
+def text_lines(content: bytes, source: str) -> list[str]:
+    """The lines of UTF-8 text, ended as on any system, without a byte order mark.
+
+    Raises:
+        UserError: it is no UTF-8 text; names the line.
+    """
+    try:
+        text = content.decode().removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        number = content.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{source}:{number}: must be UTF-8 text, got the byte {content[error.start]:#x}") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 class Sentences(Likelihood):

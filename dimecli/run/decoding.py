@@ -63,12 +63,9 @@ def decode_codes(
     if number == 0:
         return model.generate(z, likelihood=likelihood)
     drawn = torch.stack([model.generate(z, rng, likelihood) for _ in range(number)])  # (K, B, *shape)
-    return majority(drawn, likelihood) if isinstance(likelihood, Sentences) else drawn[0]
+    if not isinstance(likelihood, Sentences):
+        return drawn[0]
+    from dimecli.grammar.decode import majority
 
-
-def majority(drawn: torch.Tensor, likelihood: Sentences) -> torch.Tensor:
-    """`(B, T)`: of `(K, B, T)` sentences the most frequent complete one; the first where none is complete."""
-    complete = torch.stack([likelihood.complete(sentences) for sentences in drawn])  # (K, B)
-    votes = torch.stack([(drawn == sentences).all(2).sum(0) for sentences in drawn]) * complete
-    winner = votes.argmax(0)  # (B,), the first of equals
-    return drawn[winner, torch.arange(drawn.shape[1], device=drawn.device)]
+    winners = majority(drawn, torch.stack([likelihood.complete(sentences) for sentences in drawn]))
+    return drawn[winners, torch.arange(len(z), device=drawn.device)]

@@ -218,6 +218,7 @@ MISTAKES = {
     "spicy --epochs --lr 1": "--epochs: its value is missing, before --lr",
     "ae --gamma 1": "It is an option of objective 'dime': name it before all options.",
     "--path x": "It is an option of dataset 'arrays', 'image-folder': add --dataset NAME.",
+    "--hold-out 1": "It is an option of dataset 'sentences': add --dataset sentences.",
     "spicy -x": "No such option: -x",
     "spicy --hot --lambda 6": "options of objective 'spicy': hot needs a lambda of at most 5",
     "spicy --objective.seed -3": "--objective.seed: should be greater than or equal to 0, got '-3'",

@@ -79,22 +79,38 @@ def test_parse_a_sentence(dime: Dime, sums: Grammar) -> None:
 
 
 def test_parse_lines_of_stdin(dime: Dime, sums: Grammar, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("x\n\nx+\ny\n"))
+    def give(content: bytes) -> None:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+
+    give(b"\xef\xbb\xbfx\n\nx+\ny\n")
     ran = dime("grammar", "parse", "sums.cfg")
     assert ran.code == 1
     assert ran.out == "1 2\n1 3\n"
     assert ran.err.startswith("line 3: ")
-    monkeypatch.setattr("sys.stdin", io.StringIO("x\nz\n"))
+    give(b"x\nz\n")
     good, bad = dime("grammar", "parse", "sums.cfg", "--json").json
     assert good == {"line": 1, "sentence": "x", "productions": [1, 2]}
     assert (bad["line"], bad["sentence"]) == (2, "z")
     assert bad["error"]
+    give(b"x\n\xff\n")
+    assert dime("grammar", "parse", "sums.cfg") == (2, "", "Error: stdin:2: must be UTF-8 text, got the byte 0xff\n")
+
+
+def test_a_sentence_that_is_no_text_is_json(dime: Dime, sums: Grammar) -> None:
+    assert dime("grammar", "parse", "sums.cfg", "x\udcff", "--json").json[0]["sentence"] == "x\udcff"
+
+
+def test_nothing_of_a_deep_tree_is_cut(dime: Dime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    (tmp_path / "deep.cfg").write_text("%max_len 99\nS -> 'a' S | 'b'\n")
+    ran = dime("grammar", "parse", "deep.cfg", "a" * 60 + "b", "--tree")
+    assert (ran.out.count("'a'"), ran.out.count("'b'"), ran.out.count("S")) == (60, 1, 61)
 
 
 def test_check_tells_what_the_compiler_notes_and_finds(dime: Dime, sums: Grammar, tmp_path: Path) -> None:
     good = dime("grammar", "check", "sums.cfg")
     assert (good.code, good.out) == (0, "")
-    assert good.err.endswith("; to mend: nothing\n")
+    assert good.err.endswith("; to mend: nothing\nNext: dime train --grammar sums.cfg\n")
     (tmp_path / "bad.cfg").write_text("%max_len 9\nS -> S '+' S | 'x'\nT -> 'y'\n")
     ran = dime("grammar", "check", "bad.cfg")
     assert ran.code == 1
@@ -132,12 +148,16 @@ def test_convert(dime: Dime, tmp_path: Path) -> None:
         ("sample expressions --by luck", "luck"),
         ("sample expressions -n 0", "greater than or equal to 1"),
         ("sample expressions --max-length 1", "1"),
+        ("sample expressions --max-length 0", "Got 0"),
         ("convert none.bnf", "none.bnf"),
         ("convert sums.xyz", "sums.xyz"),
+        ("convert sums.cfg -o ./sums.cfg", "--output sums.cfg: must be another file"),
+        ("convert sums.cfg -o sums.bnf", "--output sums.bnf: must be another file, whose name ends in .cfg"),
+        ("convert sums.cfg -o .", "is a directory"),
         ("check broken.cfg", "broken.cfg:1"),
     ],
 )
-def test_mistakes_are_one_line(dime: Dime, tmp_path: Path, words: str, says: str) -> None:
+def test_mistakes_are_one_line(dime: Dime, sums: Grammar, tmp_path: Path, words: str, says: str) -> None:
     (tmp_path / "broken.cfg").write_text("S -> -> 'x'\n")
     (tmp_path / "sums.xyz").write_text(SUMS)
     ran = dime("grammar", *words.split())

@@ -98,6 +98,7 @@ def test_show_gives_all_plugins_of_a_name(dime: Dime) -> None:
     (found,) = dime("plugins", "show", "density", "mine", "--json").json
     assert found["options"] == []
     assert found["doc"] == "Same name, another kind."
+    assert dime("plugins", "show", "density", "mine").out.endswith("\n\nIt has no options.\n")
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,16 @@ def test_sentences(dime: Dime, asked: list[Any]) -> None:
     assert dime("reconstruct", "--quiet") == (0, "", "")
 
 
+def test_many_lengths_are_shown_in_groups(dime: Dime, asked: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    by_length = {length: (1, float(length < 4)) for length in range(1, 42)}
+    exact = Exact(exact=0.1, symbols=0.5, by_length=by_length, wrong=[])
+    monkeypatch.setattr("dimecli.run.reconstruct.exact_match", lambda run, found: exact)
+    rows = [line.split() for line in dime("reconstruct").out.splitlines()]
+    assert rows[1:3] == [["1-3", "3", "100.0%"], ["4-6", "3", "0.0%"]]
+    assert (len(rows), rows[-1]) == (15, ["40-41", "2", "0.0%"])
+    assert len(dime("reconstruct", "--json").json["lengths"]) == 41
+
+
 def test_sentences_as_json(dime: Dime, asked: list[Any]) -> None:
     assert dime("reconstruct", "--json").json == {
         "run": "run-0",

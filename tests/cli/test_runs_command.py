@@ -103,6 +103,15 @@ def test_mistakes(dime: Dime, run: Path, words: str) -> None:
     assert "no run 'nope' in runs. Known: 2026-11-20-dime-digits-1." in ran.err
 
 
+def test_of_many_runs_some_are_named(dime: Dime, run: Path) -> None:
+    for number in range(30):
+        (run.parent / f"more-{number:02d}").mkdir()
+        (run.parent / f"more-{number:02d}" / "run.json").write_text("{}")
+    ran = dime("runs", "show", "mre-25")
+    assert "Did you mean 'more-25'?" in ran.err
+    assert ran.err.endswith(", more-18 and 11 more.\n")
+
+
 def test_rm_without_permission_deletes_nothing(dime: Dime, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (run / "codes").mkdir()
     monkeypatch.setattr("os.access", lambda path, mode: Path(path).name != "codes")

@@ -47,13 +47,14 @@ def asked(
     def load_run(path: Path, *, device: str) -> Any:
         def sample(n: int, density: Any, seed: int, project: bool | None, decode: str, reserve: bool) -> Any:
             calls.append((path.name, device, n, density.options(), seed, project, decode, reserve))
-            return SimpleNamespace(x="symbols")
+            return SimpleNamespace(x=["symbols"] * n)
 
         modality = "sentence" if path.name == "run-0" else "image"
         return SimpleNamespace(path=path, sample=sample, model=SimpleNamespace(spec=SimpleNamespace(modality=modality)))
 
     monkeypatch.setattr(dimecli.api, "load_run", load_run)
     monkeypatch.setattr(dimecli.api, "save_samples", lambda run, drawn: [run.path / "drawn.png"])
+    monkeypatch.setattr(dimecli.api, "first_different", lambda run, n, draw: (draw(n), draw(2 * n)))
     monkeypatch.setattr(dimecli.api, "texts", lambda run, x: ["x+1", None, "sin(x)", "a\tb\x1b"])
     monkeypatch.setattr(dimecli.api, "rates", lambda run, x: Rates(0.75, 0.5, 1.0, 0.125))
     return calls
@@ -99,7 +100,20 @@ def test_a_suggested_command_can_be_pasted(dime: Dime, asked: list[Any], tmp_pat
 def test_sentences_are_printed_and_their_rates_told(dime: Dime, asked: list[Any]) -> None:
     ran = dime("sample", "run-0", "--density", "flat")
     assert ran.out == "x+1\nsin(x)\na\\tb\\x1b\n"
-    assert "complete 75.0%, valid 50.0%, distinct 100.0%, novel 12.5%\n" in ran.err
+    assert "Of 128 draws: complete 75.0%, valid 50.0%, distinct 100.0%, novel 12.5%\n" in ran.err
+
+
+def test_repeated_sentences_can_be_kept(dime: Dime, asked: list[Any]) -> None:
+    ran = dime("sample", "run-0", "--density", "flat", "--no-distinct")
+    assert "Of 64 draws: " in ran.err
+    assert len(asked) == 1
+
+
+def test_what_is_novel_may_be_unknown(dime: Dime, asked: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dimecli.api.rates", lambda run, x: Rates(1.0, 1.0, 1.0, None))
+    ran = dime("sample", "run-0", "--density", "flat", "--json")
+    assert ran.json["novel"] is None
+    assert "distinct 100.0%, novel unknown\nNote: which are novel is unknown, because" in ran.err
 
 
 def test_sentences_go_into_a_file_instead(dime: Dime, asked: list[Any], tmp_path: Path) -> None:
@@ -127,6 +141,7 @@ def test_json_has_the_sentences_and_their_rates(dime: Dime, asked: list[Any]) ->
     ("words", "says"),
     [
         ("--density flat -o x.txt", "--output x.txt: run run-1 gives no sentences; samples go to runs/run-1/samples"),
+        ("--density flat -o .", "'.' is a directory"),
         ("--density flat --decode vote:0", "--decode: should be argmax, sample or vote:K with K from 1 to 1000, got"),
         ("--density flat --width 0", "--width: should be greater than 0, got '0'"),
         ("--density flat -n 0", "--count: should be greater than or equal to 1, got '0'"),

@@ -121,7 +121,7 @@ def test_a_grammar_is_a_dataset(dime: Dime, words: tuple[str, ...]) -> None:
         "grammar": "boolean",
         "size": 70,
     }
-    assert ran.json["network"]["name"] == "grammar-conv-gru"
+    assert ran.json["network"]["name"] == "grammar-transformer"
 
 
 def test_a_grammar_in_a_file_is_a_dataset(dime: Dime, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,7 @@ from dimecli.data.sentences import Characters, Productions
 from dimecli.data.spec import Spec
 from dimecli.errors import UserError
 from dimecli.grammar import Grammar
-from dimecli.run.decoding import decode_codes, draws, likelihood_for, majority
+from dimecli.run.decoding import decode_codes, draws, likelihood_for
 
 GRAMMAR = Grammar.compile("%start S\n%max_len 4\nS -> 'a' S | 'b' S | 'c'").text
 SENTENCE = Spec(modality="sentence", shape=(4,), likelihood=Productions(grammar=GRAMMAR))
@@ -58,7 +59,8 @@ def test_a_vote_counts_complete_sentences_only() -> None:
     rng = torch.Generator().manual_seed(0)
     likelihood = Productions(grammar=GRAMMAR)
     drawn = torch.randint(0, 4, (15, 40, 4), generator=rng).where(torch.rand(15, 40, 1, generator=rng) < 0.7, 1)
-    found = majority(drawn, likelihood)
+    model: Any = Model(list(drawn))
+    found = decode_codes(model, torch.zeros(40, 2), likelihood, "vote:15", rng)
     for row in range(40):
         sentences = [tuple(ids) for ids in drawn[:, row].tolist()]
         complete = [
@@ -72,7 +74,7 @@ def test_a_vote_counts_complete_sentences_only() -> None:
 class Model:
     """Draws what comes next of a sequence; its estimate is -1."""
 
-    def __init__(self, values: list[list[int]]) -> None:
+    def __init__(self, values: Sequence[list[int] | torch.Tensor]) -> None:
         self.values = iter(values)
         self.likelihoods: list[Likelihood | None] = []
 
@@ -80,7 +82,7 @@ class Model:
         self, z: Any, rng: torch.Generator | None = None, likelihood: Likelihood | None = None
     ) -> torch.Tensor:
         self.likelihoods.append(likelihood)
-        return torch.full((1, 4), -1) if rng is None else torch.tensor([next(self.values)])
+        return torch.full((1, 4), -1) if rng is None else torch.as_tensor(next(self.values)).view(-1, 4)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,10 @@ import torch
 from dimecli.data.samples import Samples
 from dimecli.data.sentences import Characters, Productions, Sentences
 from dimecli.data.spec import Spec
+from dimecli.errors import UserError
 from dimecli.grammar import Grammar
-from dimecli.run.sentences import Rates, rates, texts, write_sentences
+from dimecli.run.run import Drawn
+from dimecli.run.sentences import Rates, first_different, rates, texts, write_sentences
 
 GRAMMAR = Grammar.compile("%start S\n%max_len 4\nS -> 'a' S | 'b' S | 'c'")
 
@@ -43,6 +45,38 @@ def productions(*words: str) -> torch.Tensor:
 def test_rates_of_derivations(drawn: list[str], expected: Rates) -> None:
     found = rates(run(Productions(grammar=GRAMMAR.text), productions("c", "abc")), productions(*drawn))
     assert found == expected
+
+
+def test_what_is_novel_is_unknown_without_the_training_sentences() -> None:
+    fake = run(Productions(grammar=GRAMMAR.text), productions("c", "abc"))
+
+    def gone(split: str) -> Samples:
+        raise UserError(f"no {split} samples")
+
+    fake.samples = gone
+    assert rates(fake, productions("ac", "c", "c")) == Rates(complete=1, valid=1, distinct=2 / 3, novel=None)
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted", "kept", "draws"),
+    [
+        (["ac", "bc", "c"], 3, ["ac", "bc", "c"], 3),
+        (["ac", "ac", "aaaa", "c", "bc", "bc"], 3, ["ac", "c", "bc"], 6),  # one repeats, one is incomplete
+        (["c"] * 32, 2, ["c"], 32),  # there are no more
+    ],
+)
+def test_different_sentences_are_drawn(words: list[str], wanted: int, kept: list[str], draws: int) -> None:
+    fake = run(Productions(grammar=GRAMMAR.text), productions("c"))
+
+    def draw(count: int) -> Drawn:
+        x = productions(*words[:count])
+        return Drawn(x, torch.arange(len(x))[:, None], {"seed": 0})
+
+    first, drawn = first_different(fake, wanted, draw)
+    assert texts(fake, first.x) == kept
+    assert [words[row] for row in first.codes[:, 0]] == kept
+    assert first.conditions == {"seed": 0, "draws": draws}
+    assert len(drawn.x) == draws
 
 
 def test_rates_of_characters() -> None:

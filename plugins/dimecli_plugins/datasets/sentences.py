@@ -13,10 +13,11 @@ from pydantic import Field, field_validator, model_validator
 
 from dimecli.data.cache import keep, recall
 from dimecli.data.samples import SPLIT_SEED, Samples, split_off
-from dimecli.data.sentences import Productions
+from dimecli.data.sentences import Productions, text_lines
 from dimecli.data.spec import Spec
 from dimecli.errors import UserError
 from dimecli.grammar.languages import find_language
+from dimecli.grammar.text import MAX_LENGTH
 from dimecli.lazy import np, torch
 from dimecli.plugin import Dataset, Language
 
@@ -43,7 +44,7 @@ class Sentences(Dataset):
 
     grammar: str = Field("expressions", description="Name of a grammar, or a .cfg file of yours.")
     max_length: int | None = Field(
-        None, ge=1, lt=2**15, description="Productions in the longest derivation; default: what the grammar says."
+        None, ge=1, le=MAX_LENGTH, description="Productions in the longest derivation; default: what the grammar says."
     )
     source: str | None = Field(
         None,
@@ -89,6 +90,8 @@ class Sentences(Dataset):
             raise ValueError("--source file needs --data FILE")
         if self.source not in (None, "file") and self.data is not None:
             raise ValueError(f"--data goes with --source file, not with {self.source}")
+        if self.skip_invalid and self.data is None and self.source in (None, *_SAMPLED):
+            raise ValueError("--skip-invalid is for sentences that are read, such as with --data FILE")
         return self
 
     def read(self, split: Literal["train", "test"]) -> Samples:
@@ -141,9 +144,10 @@ class Sentences(Dataset):
         if self.data is None:
             return language.sentences(source)
         try:
-            return self.data.expanduser().read_text(encoding="utf-8-sig").split("\n")
-        except (OSError, ValueError) as error:
-            raise UserError(f"--data {self.data}: cannot be read as text ({error})") from error
+            content = self.data.expanduser().read_bytes()
+        except OSError as error:
+            raise UserError(f"--data {self.data}: cannot be read ({error.strerror})") from error
+        return text_lines(content, f"--data {self.data}")
 
     def _key(self, grammar: Grammar, lines: Sequence[str] | None) -> str:
         """A hash of everything that decides the sentences."""
@@ -166,6 +170,8 @@ class Sentences(Dataset):
 
     def _parsed(self, grammar: Grammar, lines: Sequence[str], where: str, notes: list[str]) -> NDArray[np.int16]:
         numbers = [number for number, line in enumerate(lines, 1) if line.strip()]
+        if not numbers:
+            raise UserError(f"--data {where}: has no sentences, one a line")
         if self.size is not None:
             numbers = sorted(np.random.default_rng(SPLIT_SEED).permutation(numbers)[: self.size].tolist())
         ids, wrong = grammar.parse_all([lines[number - 1] for number in numbers])
@@ -173,6 +179,8 @@ class Sentences(Dataset):
             first = min(wrong)
             told = f"{where}:{numbers[first]}: {wrong[first]}"
             count = f"{len(wrong)} of {len(numbers)} lines"
+            if len(wrong) == len(numbers):
+                raise UserError(f"{told}; none of {len(numbers)} lines is a sentence of '{self.grammar}'")
             if not self.skip_invalid:
                 raise UserError(f"{told}; {count} are no sentences, --skip-invalid leaves them out")
             notes.append(f"left out {count} that are no sentences, the first is {told}")
@@ -193,6 +201,8 @@ class Sentences(Dataset):
             if scores is None:
                 raise UserError(f"--hold-out {self.hold_out}: grammar '{self.grammar}' has no score")
             better = scores <= self.hold_out + _EQUAL
+            if better.all():
+                raise UserError(f"--hold-out {self.hold_out:g}: all {len(rows)} sentences score that or better")
             notes.append(f"left out {better.sum()} of {len(rows)} sentences that score {self.hold_out:g} or better")
             rows = rows[~better]
         return ids[rows]

@@ -113,12 +113,25 @@ def test_a_bad_line_is_named_with_its_number_and_skipped_only_if_asked(tmp_path:
     assert dataset.notes()[0].startswith(f"left out 2 of 6 lines that are no sentences, the first is {path}:3: ")
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00x", None])
-def test_a_file_that_is_no_text(tmp_path: Path, content: bytes | None) -> None:
+def test_a_file_of_another_grammar(tmp_path: Path) -> None:
+    path = file(tmp_path, "y", "", "z")
+    with pytest.raises(UserError, match=r"sentences\.txt:1: .*; none of 2 lines is a sentence of 'expressions'"):
+        Sentences(data=path, skip_invalid=True).read("train")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"\xef\xbb\xbfx\n\xffx\n", r":2: must be UTF-8 text, got the byte 0xff"),
+        (b"\n \n", ": has no sentences, one a line"),
+        (None, r": cannot be read \(No such file or directory\)"),
+    ],
+)
+def test_a_file_without_sentences(tmp_path: Path, content: bytes | None, says: str) -> None:
     path = tmp_path / "data.txt"
     if content:
         path.write_bytes(content)
-    with pytest.raises(UserError, match=r"--data .*data\.txt: cannot be read as text"):
+    with pytest.raises(UserError, match=rf"--data .*data\.txt{says}"):
         Sentences(data=path).read("train")
 
 
@@ -146,6 +159,7 @@ def test_hold_out_leaves_out_the_best(tmp_path: Path) -> None:
     [
         ({"source": "zinc"}, "--source zinc: grammar 'expressions' offers length, uniform, pcfg, file, gvae"),
         ({"grammar": "boolean", "hold_out": 1.0}, "--hold-out 1.0: grammar 'boolean' has no score"),
+        ({"size": 50, "hold_out": 1e9}, "--hold-out 1e\\+09: all 50 sentences score that or better"),
         ({"grammar": "expresions"}, "expresions.*Did you mean 'expressions'"),
         ({"max_length": 1}, "1"),
         ({"size": 2}, "--test 0.2: that share of 2 samples leaves one part empty"),
@@ -161,6 +175,8 @@ def test_mistakes(options: dict[str, Any], says: str) -> None:
     [
         ({"source": "file"}, "--source file needs --data FILE"),
         ({"source": "pcfg", "data": "x.txt"}, "--data goes with --source file, not with pcfg"),
+        ({"skip_invalid": True}, "--skip-invalid is for sentences that are read"),
+        ({"max_length": 10_001}, "less than or equal to 10000"),
     ],
 )
 def test_options_that_contradict_each_other(options: dict[str, Any], says: str) -> None:
