@@ -239,7 +239,7 @@ class Language(Plugin):
 
     def text(self) -> str:
         """The grammar, as `dimecli.grammar.Grammar.compile` reads it."""
-        return Path(inspect.getfile(type(self))).with_suffix(".cfg").read_text(encoding="utf-8")
+        return self._module.with_suffix(".cfg").read_text(encoding="utf-8")
 
     def compile(self, max_len: int | None = None) -> Grammar:
         """The compiled grammar; `max_len` overrides the text's.
@@ -249,14 +249,18 @@ class Language(Plugin):
         """
         from dimecli.grammar import Grammar
 
-        return Grammar.compile(self.text(), type(self).__name__, max_len)
+        return Grammar.compile(self.text(), self._module.stem, max_len)
+
+    @property
+    def _module(self) -> Path:
+        return Path(inspect.getfile(type(self)))
 
     def sentences(self, source: str) -> Sequence[str]:
         """The sentences of one of its `sources`, in their published order."""
         raise NotImplementedError
 
     def semantics(self) -> Semantics | None:
-        """What the terminals mean, for `dimecli.grammar.semantics`; None where sentences are not evaluated."""
+        """What the terminals mean, for `dimecli.grammar.evaluate`; None where sentences are not evaluated."""
         return None
 
     def score(self, sentences: Sequence[str]) -> NDArray[np.float64] | None:

@@ -67,7 +67,9 @@ def build(words: Sequence[str]) -> Callable[..., None]:
 
 
 def _plugins(parsed: Parsed) -> dict[str, Any]:
-    return {kind: parsed.settings(kind) for kind in KINDS}
+    plugins = {kind: parsed.settings(kind) for kind in KINDS}
+    plugins["dataset"].language  # noqa: B018 - a grammar that is not there is told at once
+    return plugins
 
 
 def _refuse_with_resume(ignored: Sequence[str]) -> None:

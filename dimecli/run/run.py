@@ -205,7 +205,12 @@ class Run:
         try:
             model = build_model(self.experiment, Spec.model_validate(self.record["spec"]))
             model.load_state_dict(tensors)
-        except (RuntimeError, TypeError, ValueError) as error:  # also where the spec does not suit the network
+        except (
+            RuntimeError,
+            TypeError,
+            ValueError,
+            UserError,
+        ) as error:  # also where the spec does not suit the network
             reason = " ".join(str(error).split())
             packages = packages_of(self.record)
             raise DimeError(f"{file} does not fit the model that {packages} build now: {reason}") from error

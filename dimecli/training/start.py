@@ -118,9 +118,10 @@ def build_model(experiment: Experiment, spec: Spec) -> Autoencoder:
 
 def _prepare(experiment: Experiment, reporter: Reporter) -> _Ready:
     settings, device = experiment.train, pick_device(experiment.train.device)
+    if distributed.rank() == 0:
+        for note in experiment.dataset.notes():
+            reporter.say(f"Note: {note}")
     training, validation = _samples(experiment, device)
-    for note in experiment.dataset.notes():
-        reporter.say(f"Note: {note}")
     model = build_model(experiment, training.spec)
     shape = " x ".join(map(str, training.spec.shape))
     reporter.say(f"{len(training)} training and {len(validation)} validation samples of {shape}, device {device}")

@@ -255,6 +255,7 @@ FILE_MISTAKES = {
     ),
     "[objective]\nname = 'spicey'": "no objective named 'spicey'. Did you mean 'spicy'?",
     "[objective]\nname = 5": "'name' in [objective] of run.toml: should be the name of a plugin, got 5",
+    "[grammar]\nname = 'rna'": "run.toml: no table [grammar] is known.",
     "[objectiv]\nname = 'spicy'": "run.toml: no table [objectiv] is known. Did you mean 'objective'?",
     "[train]\nepoch = 3": "'epoch' in [train] of run.toml: 'dime train' has no such option. Did you mean 'epochs'?",
     "epochs = 3": "run.toml: 'epochs' stands outside of any table; write it below one, such as [train]",

@@ -17,6 +17,9 @@ from dimecli.data.sentences import Productions
 from dimecli.errors import UserError
 from dimecli.grammar import Grammar
 from dimecli.grammar.languages import find_language
+from dimecli.registry import make
+from dimecli.training.experiment import Experiment
+from dimecli.training.settings import TrainSettings
 from dimecli_plugins.datasets.sentences import Sentences
 
 AMBIGUOUS = "%start S\n%max_len 7\nS -> S '+' S | 'a' | 'b'\n"
@@ -253,3 +256,16 @@ def test_the_grammar_s_notes_are_told(tmp_path: Path) -> None:
     notes = Sentences(grammar=str(path)).notes()
     assert set(Grammar.load(path).notes) <= set(notes)
     assert any("T" in note for note in notes)
+
+
+def test_a_run_says_where_its_grammar_comes_from(tmp_path: Path) -> None:
+    def origins(grammar: str) -> dict[str, dict[str, Any]]:
+        parts = [make("objective", "ae"), Sentences(grammar=grammar), make("network", "character")]
+        experiment = Experiment(*parts, TrainSettings())
+        assert experiment.label == f"ae-{Path(grammar).stem}"
+        return experiment.origins()
+
+    assert origins("rna")["grammar"]["class"] == "dimecli_grammars.rna:RNA"
+    own = tmp_path / "mine.cfg"
+    own.write_text("S -> 'a' | 'b'")
+    assert "grammar" not in origins(str(own))

@@ -52,6 +52,19 @@ def test_every_image_size_trains(name: str, shape: tuple[int, int, int]) -> None
     assert all(parameter.grad is not None for part in (encoder, decoder) for parameter in part.parameters())
 
 
+class TwoChannels(Gaussian):
+    """A likelihood with more parameters than the data have elements."""
+
+    def parameters(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (2 * shape[0], *shape[1:])
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_decoders_give_what_the_likelihood_needs(name: str) -> None:
+    spec = Spec.model_construct(modality="image", shape=(1, 9, 8), likelihood=TwoChannels(bounded=True))
+    assert NETWORKS[name].decoder(spec, 5)(torch.randn(3, 5)).shape == (3, 2, 9, 8)
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_gradients_reach_every_parameter(name: str, dtype: torch.dtype) -> None:
