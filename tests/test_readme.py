@@ -27,6 +27,7 @@ def test_commands_are_understood(command: str, dime: Callable[..., Any], tmp_pat
     toml = re.search(r"```toml\n(\[objective\].+?)```", README, flags=re.DOTALL)
     assert toml is not None
     (tmp_path / "experiment.toml").write_text(toml[1])
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
     words = [word for word in shlex.split(command)[1:] if word != "--dry-run"]
     ran = dime(*words, "--dry-run")
     assert ran.code == 0, ran.err

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import distributions
 
-from dimecli.data.sentences import Characters, Productions, Sentences
+from dimecli.data.sentences import Characters, Productions, Sentences, text_lines
 from dimecli.data.spec import Spec
 from dimecli.errors import UserError
 from dimecli.grammar import Grammar
@@ -240,3 +240,9 @@ def test_a_broken_grammar_in_a_record_is_one_clear_error(kind: type[Sentences], 
     with pytest.raises(UserError) as caught:
         likelihood.parameters((15,))
     assert "\n" not in str(caught.value)
+
+
+def test_lines_of_text() -> None:
+    assert text_lines(b"\xef\xbb\xbfa\r\nb\rc\n\xc2\xb5\xe2\x80\xa8d", "x") == ["a", "b", "c", "µ\u2028d"]
+    with pytest.raises(UserError, match=r"^x:3: must be UTF-8 text, got the byte 0xb5$"):
+        text_lines(b"\xef\xbb\xbf\n\n\xb5", "x")

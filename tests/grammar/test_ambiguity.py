@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from reference import every
@@ -46,6 +48,18 @@ def test_ambiguity_is_found_in_sentences_too_long_to_enumerate() -> None:
     again = find_ambiguity(grammar)
     assert again is not None
     assert again.sentence == found.sentence
+
+
+def test_it_takes_no_longer_where_derivations_may_be_long() -> None:
+    rules = "S -> S '+' T | T '-' S 'k' | T\nT -> '(' S ')' | 'x' | U\nU -> 'y' | 'y' U S U '.' | 'z' S T"
+    start = time.process_time()
+    assert find_ambiguity(Grammar.compile(f"%max_len 3000\n{rules}")) is None
+    assert time.process_time() - start < 10  # forty seconds if all derivations were counted
+    found = find_ambiguity(Grammar.compile(f"%max_len 3000\n{rules} | 'z' T S"))
+    assert found is not None
+    assert len(found.first) == len(found.second) == 3000
+    grammar = Grammar.compile(f"%max_len 3000\n{rules} | 'z' T S")
+    assert grammar.unparse(found.first) == grammar.unparse(found.second) == found.sentence
 
 
 @pytest.mark.parametrize(

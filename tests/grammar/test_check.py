@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,6 +17,7 @@ from dimecli.grammar.check import check, shortest_with
         "%max_len 15\nS -> S '+' T | T\nT -> '(' S ')' | 'x'",
         "%max_len 15\nS -> 'C' S | 'Cl' S | 'x'",  # nothing that begins with l follows C
         "%max_len 6\n%separator ' '\nS -> 'a' S | 'ab' S | 'b'",
+        "S -> A A\nA ->",  # no terminals at all
     ],
 )
 def test_a_good_grammar_has_no_findings(text: str) -> None:
@@ -24,6 +27,13 @@ def test_a_good_grammar_has_no_findings(text: str) -> None:
 def test_a_clash_is_named() -> None:
     (finding,) = check(Grammar.compile("%max_len 9\nS -> 'a' S | 'b' S | 'ab' 'c' S | 'x'"))
     assert "terminals clash in the lexer: 'a' begins 'ab'," in finding
+
+
+def test_the_many_terminals_of_a_large_grammar_are_compared_quickly() -> None:
+    grammar = Grammar.compile("%max_len 9\nS -> A | S A\nA -> " + " | ".join(f"'t{i}'" for i in range(5000)))
+    start = time.process_time()
+    assert check(grammar) == []
+    assert time.process_time() - start < 5  # a minute if each terminal were held against every other
 
 
 @pytest.mark.parametrize("constraint", ["", "%limit '+' 3\n"])

@@ -154,6 +154,13 @@ def test_a_missing_weight_counts_as_one() -> None:
     np.testing.assert_allclose(grammar.weights, [0.75, 0.25])
 
 
+def test_weights_of_rules_that_are_repeated_add() -> None:
+    grammar = Grammar.compile("%max_len 9\nS -> 'a' [3] | 'b'\nS -> 'a' | 'c' | 'd'")
+    np.testing.assert_allclose(grammar.weights, np.array([4, 1, 1, 1]) / 7)
+    assert grammar.notes[-1] == "line 2: only some productions of S have weights; the others count as 1"
+    np.testing.assert_allclose(Grammar.compile("S -> 'a' | 'a' | 'b'").weights, [1 / 2, 1 / 2])  # none has a weight
+
+
 def test_the_start_is_number_zero() -> None:
     grammar = Grammar.compile("%start S\n%max_len 5\nB -> 'b'\nA -> B\nS -> A B")
     assert grammar.nonterminals == ("S", "B", "A")

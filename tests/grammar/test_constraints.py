@@ -257,6 +257,27 @@ def test_names_stay_apart() -> None:
     grammar = constrained("%max_len 9\nS -> 'f(' S ')' | S^1\nS^1 -> 'x'\n", "nest f 0")
     assert grammar.nonterminals == ("S", "S^^1", "S^1")
 
+    grammar = constrained("%max_len 9\nS -> 'f(' S ')' | S^^1\nS^^1 -> 'x'\n", "nest f 0")
+    assert grammar.nonterminals == ("S", "S^^^1", "S^^1")
+
+
+def test_a_production_that_uses_a_symbol_twice_is_one_level_and_two_occurrences() -> None:
+    text = "%max_len 4\nS -> 'x' 'x' S | 'x'\n"
+    assert constrained(text, "nest x 1").counts[0] == (0, 1, 1, 0, 0)  # x, xxx
+    assert constrained(text, "limit x 5").counts[0] == (0, 1, 1, 1, 0)  # x, xxx, xxxxx
+
+
+def test_a_number_beyond_any_length_is_no_constraint() -> None:
+    text = "%max_len 40\nS -> 'x' 'x' S S | 'x'\n"
+    for directive in ("nest x 999999", "limit x 999999"):
+        assert constrained(text, directive).counts[0] == Grammar.compile(text).counts[0]
+
+
+def test_a_bare_word_is_a_terminal_rather_than_the_beginning_of_one() -> None:
+    text = "%max_len 4\nS -> 'sin' S | 'sin(' S ')' | 'x'\n"
+    assert constrained(text, "forbid sin").terminals == ("sin(", ")", "x")
+    assert constrained(text, "forbid 'sin('").terminals == ("sin", "x")
+
 
 def test_compiles_from_text_and_back() -> None:
     grammar = Grammar.compile(EXPRESSIONS + "%nest sin 1\n%limit '/' 2\n")

@@ -17,8 +17,9 @@ from scipy import stats
 from strategies import grammars
 
 from dimecli.grammar import Grammar
-from dimecli.grammar.decode import Decoded, Walk, choose, decode, vote
+from dimecli.grammar.decode import Decoded, choose, decode, majority, vote
 from dimecli.grammar.rules import Nonterminal
+from dimecli.grammar.walk import Walk
 
 EXPRESSIONS = Grammar.compile(
     """
@@ -251,16 +252,14 @@ def test_every_derivation_has_its_probability() -> None:
 def test_vote_takes_the_most_frequent_complete_draw(grammar: Grammar, seed: int, reserve: bool) -> None:
     logits, k = random_logits(grammar, 12, 2.0, seed), 7
     won = vote(grammar, logits, k, rng(seed), temperature=1.5, reserve=reserve)
-    drawn = decode(grammar, logits.repeat_interleave(k, 0), rng(seed), temperature=1.5, reserve=reserve)
+    source = rng(seed)
+    drawn = [decode(grammar, logits, source, temperature=1.5, reserve=reserve) for _ in range(k)]
     for row in range(12):
-        draws = [tuple(ids) for ids in drawn.ids[row * k : (row + 1) * k].tolist()]
-        complete = drawn.complete[row * k : (row + 1) * k].tolist()
-        counted = Counter(ids for ids, ended in zip(draws, complete, strict=True) if ended).most_common(1)
+        draws = [tuple(one.ids[row].tolist()) for one in drawn]
+        counted = Counter(ids for ids, one in zip(draws, drawn, strict=True) if one.complete[row]).most_common(1)
         winner = counted[0][0] if counted else draws[0]  # of equals, `most_common` gives the first seen
-        place = row * k + draws.index(winner)
-        assert tuple(won.ids[row].tolist()) == winner
-        for ours, theirs in zip(won, drawn, strict=True):
-            assert torch.equal(ours[row], theirs[place])
+        for ours, theirs in zip(won, drawn[draws.index(winner)], strict=True):
+            assert torch.equal(ours[row], theirs[row])
 
 
 def test_vote_passes_over_a_majority_of_incomplete_draws() -> None:
@@ -274,6 +273,64 @@ def test_vote_passes_over_a_majority_of_incomplete_draws() -> None:
     won = vote(LISTS, never, 25, rng(), reserve=False)
     assert won.ids.tolist() == [[1] * 4] * 20
     assert not won.complete.any()
+
+
+@pytest.mark.parametrize("dtype", [torch.int16, torch.int64])
+def test_the_majority_of_a_row_is_its_own(dtype: torch.dtype) -> None:
+    ids = torch.tensor([[[1, 2], [3, 3]], [[3, 3], [1, 2]], [[3, 3], [1, 2]], [[3, 3], [3, 3]]], dtype=dtype)
+    assert majority(ids, torch.ones(4, 2, dtype=torch.bool)).tolist() == [1, 0]  # of equals the first, in each row
+    assert majority(ids, ids[..., 0] == 1).tolist() == [0, 1]
+    assert majority(ids, torch.zeros(4, 2, dtype=torch.bool)).tolist() == [0, 0]
+    assert majority(ids[:, :0], torch.ones(4, 0, dtype=torch.bool)).tolist() == []
+
+
+FAR = Grammar.compile("S -> 'a' | A0 S\n" + "\n".join(f"A{i} -> A{i + 1} A{i + 1}" for i in range(40)) + "\nA40 -> 'x'")
+
+
+def test_productions_that_need_more_than_any_length_are_never_allowed_by_the_reserve_rule_alone() -> None:
+    """The shortest derivation of A0 has 2^41 - 1 productions, which no 32-bit number holds."""
+    logits = torch.zeros(1, FAR.max_len, FAR.pad + 1)
+    logits[..., 1] = 9.0
+    decoded = decode(FAR, logits)
+    assert decoded.ids[0].tolist() == [0] + [FAR.pad] * (FAR.max_len - 1)
+    assert decoded.forced[0].tolist() == [True] + [False] * (FAR.max_len - 1)
+    for reserve, expected in ((True, [0]), (False, [0, 1])):
+        walk = Walk(FAR, 1, torch.device("cpu"), reserve=reserve)
+        assert walk.allowed[0].nonzero().flatten().tolist() == expected
+
+
+def test_what_grows_without_reserve_fits_on_the_stack() -> None:
+    grammar = Grammar.compile("%max_len 30\nS -> S S S S 'a' | 'x'")
+    logits = torch.zeros(2, 30, 3)
+    logits[..., 0] = 9.0
+    logits[1, 7:, 0] = -9.0
+    decoded = decode(grammar, logits, reserve=False)
+    assert decoded.ids[0].tolist() == [0] * 30
+    assert decoded.complete.tolist() == [False, True]
+    assert decoded.length.tolist() == [30, 7 + 22]
+
+
+@pytest.mark.parametrize("reserve", [True, False])
+def test_steps_after_the_end_of_all_rows_change_nothing(reserve: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are left out; among rows that go on to the last step they are not."""
+    logits = random_logits(EXPRESSIONS, 41, seed=5)
+    logits[:40, 0, 3] = logits[:40, 1, 7] = 50.0  # S -> T, T -> 'x'
+    logits[40, :, :3] = 50.0 * torch.eye(3).repeat(5, 1)  # S -> S + T and so on, to the end
+    together = decode(EXPRESSIONS, logits, reserve=reserve)
+    advance, taken = Walk.advance, list[torch.Tensor]()
+
+    def counted(walk: Walk, ids: torch.Tensor) -> None:
+        taken.append(ids)
+        advance(walk, ids)
+
+    monkeypatch.setattr(Walk, "advance", counted)
+    alone = decode(EXPRESSIONS, logits[:40], reserve=reserve)
+    assert len(taken) == 2
+    assert alone.length.tolist() == [2] * 40
+    assert together.length[40] > 13
+    for ours, theirs in zip(alone, together, strict=True):
+        assert torch.equal(ours, theirs[:40])
+        assert ours.dtype == theirs.dtype
 
 
 @pytest.mark.parametrize("drawn", [False, True])

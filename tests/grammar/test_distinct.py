@@ -70,6 +70,13 @@ def test_distinct_samples_of_a_large_language_follow_the_weights() -> None:
     assert p_value(drawn, law) > 1e-4
 
 
+@pytest.mark.parametrize("by", KINDS)
+@pytest.mark.parametrize("n", [5, 20_000])
+def test_distinct_samples_are_the_callers_own(by: By, n: int) -> None:
+    ids = sample_distinct(Grammar.compile(EXPRESSIONS), n, np.random.default_rng(0), by)
+    assert ids.flags.writeable  # torch warns of others
+
+
 def test_distinct_samples_that_do_not_come_up_are_refused() -> None:
     grammar = Grammar.compile("%max_len 30\nS -> 'a' S [1e-9] | 'b' S [1e-9] | 'c' [1]")
     assert sum(grammar.counts[0]) > 10**6

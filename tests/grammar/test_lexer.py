@@ -35,6 +35,7 @@ def test_the_tokens_of_a_sentence_are_those_of_its_derivation(grammar: Grammar) 
         ("S -> 'C' S | 'Cl' S | 'lO'", False),
         ("S -> 'a' A | 'abcd'\nA -> 'b' B |\nB -> 'c' 'd'", False),  # spelled by three others together
         ("S -> 'a' A | 'abcd'\nA -> 'b' B |\nB -> 'c' 'e'", True),
+        ("S -> 'a' 'x' | 'abc' | 'b' 'c'", True),  # `b` does not stand behind `a`
         ("S -> 'a' A 'c' | 'ac' | 'b'\nA -> 'b' |", False),  # through what can be empty
         ("S -> S '*' S | S '**' S | 'x'", True),
         ("S -> '*' S | '**' S | 'x'", False),
@@ -52,11 +53,12 @@ def test_terminals_are_tokens_where_the_longest_match_cannot_err(rules: str, ter
 def test_what_no_token_matches_is_one_character_each() -> None:
     lexer = Lexer(Grammar.compile("%max_len 9\nS -> 'sin(' S ')' | 'x'"))
     assert texts(lexer, "sin(sin x)\0") == ["sin(", "?", "?", "?", "x", ")", "?"]
-    assert lexer.place("sin(  sin x)", 2) == (7, "'i'")
-    assert lexer.place("sin(  x ", 2) == (8, None)
+    assert lexer.explain("sin(  sin x)", 2, [2, 0]) == (7, "'i'", ["'x'", "'sin('"])
+    assert lexer.explain("sin(  x ", 2, [1]) == (8, "the end", ["')'"])
 
 
 def test_places_are_those_of_the_sentence_as_it_was_written() -> None:
     words = Lexer(Grammar.compile("%separator ' '\n%max_len 9\nS -> 'and' S | 'x'"))
     assert texts(words, " and\tx") == ["and ", "x "]
-    assert [words.place(" and\t x", index) for index in range(3)] == [(1, "'and'"), (6, "'x'"), (7, None)]
+    found = [words.explain(" and\t x", index, []) for index in range(2)]
+    assert found == [(1, "'and'", []), (6, "'x'", [])]

@@ -128,6 +128,7 @@ def test_bundled_grammars_read_what_they_write(name: str) -> None:
         ("S -> S 'a' |", "LALR(1)", ["", "aaaa"]),
         ("S -> A\nA -> B\nB -> C\nC -> 'c' S | 'd'", "LALR(1)", ["ccd"]),
         ("S -> A B 'x'\nA -> 'a' |\nB -> 'b' |", "LALR(1)", ["x", "ax", "bx", "abx"]),
+        ("S -> A 'x' 'x' 'x' S | 'y'\nA ->", "LALR(1)", ["xxx" * 9 + "y"]),
         ("S -> A S | A\nA -> 'C' | 'Cl' | 'l' 'l'", "Earley", ["CCl", "Cll", "CClllCl"]),
         ("S -> A S | A\nA -> 'S' | 'c' | '[' 'Sc' ']'", "LALR(1)", ["Sc", "[Sc]Sc"]),
         ("S -> S 'or' S | 'x' | 'xor'", "Earley", ["xorxor", "xorxorxor", "xororx"]),
@@ -223,6 +224,66 @@ def test_an_ambiguous_sentence_is_parsed_if_one_of_its_derivations_is_short_enou
     assert grammar.unparse(grammar.parse("aaa")) == "aaa"
     with pytest.raises(ParseError, match="no derivation of at most 4 productions"):
         grammar.parse("bca")
+
+
+def test_what_is_empty_is_derived_in_the_shortest_way() -> None:
+    grammar = Grammar.compile("%max_len 9\nS -> A 'x'\nB ->\nA -> B B |")
+    assert grammar.parser.method == "Earley"
+    assert lengths(grammar, grammar.parse("x")[None]) == [2]
+    grammar = Grammar.compile("%max_len 3\nS -> A A A | 'a' | B\nB -> 'a'\nA ->")
+    assert grammar.parser.method == "Earley"
+    with pytest.raises(ParseError, match="no derivation of at most 3 productions"):
+        grammar.parse("")
+
+
+@pytest.mark.parametrize(
+    ("separator", "written", "reason"),
+    [
+        (", ", "a c", "character 3: 'c' where ',' is expected"),
+        (", ", "a, ac", "character 5: 'c' where ',' is expected"),
+        (" ", "a\tac", "character 4: 'c' where ' ' is expected"),
+        ("--", "a-c", "character 2: '-' where '--' is expected"),
+        (", ", "abc", "character 3: 'c' where ',' is expected"),
+        ("--", "a--c--", "character 5: '--' where the end is expected"),
+        (", ", "a, c ,", "character 6: ',' where the end is expected"),
+        (", ", "a, a,", "character 6: the end where 'a', 'ab', 'c' is expected"),
+        (", ", "a,, c", "character 3: ',' where 'a', 'ab', 'c' is expected"),
+        (", ", "", "character 1: the end where 'a', 'ab', 'c' is expected"),
+    ],
+)
+def test_a_reason_says_where_a_separator_is_missing_or_too_many(separator: str, written: str, reason: str) -> None:
+    grammar = Grammar.compile(f"%separator '{separator}'\n%max_len 9\nS -> 'a' S | 'ab' S | 'c'")
+    assert grammar.parse_all([written])[1] == {0: reason}
+
+
+@pytest.mark.parametrize(
+    ("separator", "rules", "written", "reason"),
+    [
+        (",", "S -> 'a' S |", "a,aa", "character 4: 'a' where ',' is expected"),  # and not the end
+        (",", "S -> 'a' 'a,' 'a'", "a,,a", "character 1: 'a,' where 'a' is expected"),  # no 'a' without a separator
+        ("a", "S -> 'ba' S | 'c'", "baab", "character 4: 'b' where 'ba', 'c' is expected"),  # 'ba' only with one
+    ],
+)
+def test_reasons_where_a_separator_could_be_something_else(
+    separator: str, rules: str, written: str, reason: str
+) -> None:
+    grammar = Grammar.compile(f"%separator '{separator}'\n%max_len 9\n{rules}")
+    assert grammar.parse_all([written])[1] == {0: reason}
+
+
+def test_a_line_break_is_no_sentence_where_white_space_counts() -> None:
+    grammar = Grammar.compile("%max_len 9\nS -> 'x' S | ' ' S | 'x'")
+    assert grammar.parse_all(["x x", "x\nx", "x\n"])[1] == {
+        1: "character 2: '\\n' where 'x', ' ', the end is expected",
+        2: "character 2: '\\n' where 'x', ' ', the end is expected",
+    }
+
+
+def test_five_expected_tokens_are_named_and_reasons_are_in_order() -> None:
+    grammar = Grammar.compile("%max_len 9\nS -> 'a' | 'b' | 'c' | 'd' | 'e' | 'e' 'x'")
+    _, reasons = grammar.parse_all(["f", "x" * 99, "a", "f"])
+    assert list(reasons) == [0, 1, 3]
+    assert reasons[0] == "character 1: 'f' where 'a', 'b', 'c', 'd', 'e' is expected"
 
 
 @pytest.mark.parametrize("rules", ["S -> S '+' T | T\nT -> 'x' | 'y'", "S -> S '+' S | 'x' | 'y'"])

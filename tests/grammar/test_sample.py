@@ -133,6 +133,11 @@ def test_a_production_without_weight_is_never_drawn_and_none_at_all_is_refused()
         Sampler(replace(grammar, productions=tuple(productions)), "pcfg")
 
 
+def test_tables_that_would_fill_the_memory_are_refused() -> None:
+    with pytest.raises(UserError, match="too large to sample from, with 2 productions in derivations of up to 9,000;"):
+        Grammar.compile("%max_len 9000\nS -> 'a' S S | 'b'").sampler("uniform")
+
+
 @pytest.mark.parametrize("by", KINDS)
 def test_a_seed_gives_the_same_samples(by: By) -> None:
     first, again, other = (Grammar.compile(EXPRESSIONS).sample(100, np.random.default_rng(s), by) for s in (7, 7, 8))
@@ -144,12 +149,12 @@ def test_constraints_condition_the_weighted_grammar() -> None:
     """Two copies of a nonterminal, one of which cannot nest: each derivation keeps its weight without constraints."""
     base = Grammar.compile("%max_len 6\nS -> 'a' S [2] | '(' S ')' [1] | 'x' [1]")
     copies = Grammar.compile("%max_len 6\nS -> 'a' S | '(' I ')' | 'x'\nI -> 'a' I | 'x'")  # no bracket in another
-    grammar = replace(copies, base=base, origin=(0, 1, 2, 0, 2))
+    grammar = replace(copies, base=base, origin=np.array([0, 1, 2, 0, 2]))
     weight = np.array([0.5, 0.25, 0.25, 0.5, 0.25])
     law = {ids: float(prod(weight[list(ids)])) for ids in every(grammar)}
     law = {ids: p / sum(law.values()) for ids, p in law.items()}
     ids = grammar.sample(20_000, np.random.default_rng(0), "pcfg")
     assert p_value(Counter(tuples(grammar, ids)), law) > 1e-4
-    used = Counter(np.array(grammar.origin)[ids[ids != grammar.pad]].tolist())
+    used = Counter(grammar.origin[ids[ids != grammar.pad]].tolist())
     expected = [(used[k] + 1) / (used.total() + 3) for k in range(3)]
     np.testing.assert_allclose(estimate_weights(grammar, ids), expected)

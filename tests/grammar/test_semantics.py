@@ -146,6 +146,10 @@ def test_incomplete_derivations_are_nan_and_disturb_no_other_row() -> None:
     assert found[[0, 3]].tolist() == [[2, 3], [2, 3]]
     assert evaluate(grammar, semantics, ids[1:2], torch.tensor([[1.0]])).isnan().all()
     assert evaluate(grammar, semantics, ids[:0], torch.tensor([[1.0]])).shape == (0, 1)
+    (wrong,) = grammar.parse_all(["x+1"])[0]
+    wrong[1] = wrong[3]  # T is not next
+    assert grammar.unparse_all(wrong[None]) == [None]
+    assert evaluate(grammar, semantics, wrong[None], torch.tensor([[1.0]])).isnan().all()
 
 
 def test_every_distinct_subexpression_is_computed_once() -> None:

@@ -129,6 +129,24 @@ def test_hostile_text_gives_one_short_line(text: str) -> None:
     assert len(str(caught.value)) < 250
 
 
+def test_the_canonical_text_has_the_length_in_force() -> None:
+    for text, max_len in (("%max_len 9\nS -> 'a' S | 'b'", 7), ("S -> 'a' S | 'b'", 7), ("S -> 'a' | 'b'", None)):
+        grammar = Grammar.compile(text, max_len=max_len)
+        assert f"%max_len {max_len or 1}\n" in grammar.text
+        assert Grammar.compile(grammar.text).max_len == (max_len or 1)
+
+
+def test_every_rule_counts_in_the_fingerprint() -> None:
+    texts = ["%max_len 9\n" + "S -> 'a' S | 'b' S\n" * 9 + f"S -> 'c' A\nA -> '{last}'" for last in "xyx"]
+    first, other, same = (Grammar.compile(text).fingerprint for text in texts)
+    assert first == same != other
+
+
+def test_a_comment_does_not_go_on_and_a_right_hand_side_may_be_long() -> None:
+    rules = read_rules("# a comment \\\nS -> " + "'a' " * 256, "g")
+    assert [len(production.rhs) for production in rules.productions] == [256]
+
+
 def test_files(tmp_path: Path) -> None:
     file = tmp_path / "g.cfg"
     file.write_bytes(b"\xef\xbb\xbfS -> 'a'\r\n  | '\xc3\xbc'\r\n")

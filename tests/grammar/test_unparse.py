@@ -37,7 +37,7 @@ def test_rows_that_are_no_complete_derivation_have_no_sentence(grammar: Grammar,
 
 
 @pytest.mark.parametrize(
-    "ids", [[], [3], [0, 3], [0, 3, 10], [3, 11], [11, 3, 7], [3, 7, 11, 7], [3, -1], [7], [3, 12]]
+    "ids", [[], [3], [0, 3], [0, 3, 10], [3, 11], [11, 3, 7], [3, 7, 11, 7], [3, -1], [3, -2], [7], [3, 12]]
 )
 def test_unparse_refuses_what_is_no_derivation(ids: list[int]) -> None:
     grammar = bundled("expressions")

@@ -23,6 +23,11 @@ def test_estimated_weights_are_shares_of_the_counts() -> None:
     np.testing.assert_allclose(estimate_weights(grammar, ids[:0], alpha=0.5), [1 / 3, 1 / 3, 1 / 3, 1 / 2, 1 / 2])
 
 
+def test_what_is_added_to_the_counts() -> None:
+    grammar = Grammar.compile("%max_len 4\nS -> 'a' S | 'b'")
+    np.testing.assert_allclose(estimate_weights(grammar, grammar.parse("aab")[None], alpha=0.5), [2.5 / 4, 1.5 / 4])
+
+
 def test_weights_in_a_grammar_follow_into_its_text() -> None:
     grammar = Grammar.compile(SKEWED)
     weights = np.array([0.2, 0.1, 0.7, 1 / 6, 1 / 3, 1 / 2])
@@ -33,5 +38,9 @@ def test_weights_in_a_grammar_follow_into_its_text() -> None:
     assert (weighted.max_len, weighted.nonterminals) == (6, grammar.nonterminals)
     assert weighted.fingerprint != grammar.fingerprint
     np.testing.assert_array_equal(Grammar.compile(weighted.text).weights, weighted.weights)
+    assert with_weights(Grammar.compile(SKEWED, max_len=5), weights).max_len == 5
     with pytest.raises(ValueError, match="shorter"):
         with_weights(grammar, weights[:3])
+    for wrong in (0.0, -1.0, np.nan):
+        with pytest.raises(ValueError, match="above 0"):
+            with_weights(grammar, np.array([wrong, *weights[1:]]))

@@ -260,8 +260,8 @@ def test_the_grammar_s_notes_are_told(tmp_path: Path) -> None:
 
 def test_a_run_says_where_its_grammar_comes_from(tmp_path: Path) -> None:
     def origins(grammar: str) -> dict[str, dict[str, Any]]:
-        parts = [make("objective", "ae"), Sentences(grammar=grammar), make("network", "character")]
-        experiment = Experiment(*parts, TrainSettings())
+        objective, network = make("objective", "ae"), make("network", "character")
+        experiment = Experiment(objective, Sentences(grammar=grammar), network, TrainSettings())
         assert experiment.label == f"ae-{Path(grammar).stem}"
         return experiment.origins()
 
