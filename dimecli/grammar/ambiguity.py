@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,12 +14,13 @@ if TYPE_CHECKING:
     from dimecli.grammar.grammar import Grammar
 
 ENUMERATED = 20_000  # derivations, of the shortest lengths
-SAMPLED = 200  # derivations of any length, the shortest sentences of which are parsed
+LONGEST = 100  # productions in a derivation that is looked at, if there are as short ones
+SAMPLED = 200  # derivations up to there, the shortest sentences of which are parsed
 PARSED = 1_000  # characters that those have together
 
 
 class Ambiguity(NamedTuple):
-    """A sentence and the ids, `(T,)` each, of two of its leftmost derivations."""
+    """A sentence and the ids, `(T,)` each, of two of its leftmost derivations; white space as the parser reads it."""
 
     sentence: str
     first: NDArray[np.int16]
@@ -29,18 +31,28 @@ def find_ambiguity(grammar: Grammar) -> Ambiguity | None:
     """Two derivations of one sentence, if any are found; always the same answer, in about a second.
 
     None is certain where `grammar.parser.method` is LALR(1), for such grammars are unambiguous.
-    Otherwise short derivations are compared with each other, and some of any length with what the
+    Otherwise short derivations are compared with each other, and some longer ones with what the
     parser finds in their sentences; None then says only that nothing was found. Constraints are left
     out of account: with them, the ids are those of `grammar.base`.
     """
     grammar = grammar.base or grammar
     if grammar.parser.method == "LALR(1)":
         return None
+    max_len = max(LONGEST, 2 * int(grammar.min_len[grammar.start]))
+    found = _find(replace(grammar, max_len=max_len) if max_len < grammar.max_len else grammar)
+    if found is None:
+        return None
+    padding = np.full(grammar.max_len - len(found.first), grammar.pad, dtype=np.int16)
+    return Ambiguity(found.sentence, *(np.append(ids, padding) for ids in (found.first, found.second)))
+
+
+def _find(grammar: Grammar) -> Ambiguity | None:
+    """The same, for a grammar without constraints whose derivations are not long."""
     seen: dict[str, NDArray[np.int16]] = {}
     for sentence, derivation in _short(grammar):
-        if sentence in seen:
-            return Ambiguity(sentence, seen[sentence], derivation)
-        seen[sentence] = derivation
+        first = seen.setdefault(grammar.parser.lexer.read(sentence), derivation)
+        if first is not derivation:
+            return Ambiguity(sentence, first, derivation)
     for sentence, derivation in _sampled(grammar):
         (parsed,), reasons = grammar.parse_all([sentence])
         if not reasons and (parsed != derivation).any():

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from dimecli.grammar.ambiguity import find_ambiguity
 from dimecli.grammar.grammar import Grammar
-from dimecli.grammar.lexer import Lexer
 from dimecli.grammar.messages import brief
 from dimecli.grammar.rules import quoted
 
@@ -23,15 +22,16 @@ def check(grammar: Grammar) -> list[str]:
     Terminals that the longest match confuses; a sentence with two derivations, if one is found; and
     productions that are too far from the start to occur within `max_len`.
     """
-    return [*_clashes(grammar.base or grammar), *_ambiguity(grammar), *_unused(grammar)]
+    return [*_clashes(grammar), *_ambiguity(grammar), *_unused(grammar)]
 
 
 def _clashes(grammar: Grammar) -> Iterator[str]:
-    terminals = grammar.terminals
+    terminals = dict.fromkeys((grammar.base or grammar).terminals)
     longest = max(terminals, key=len, default="")
-    if any(token.startswith(longest) for token in Lexer(grammar).tokens):  # else those are characters
+    tokens = grammar.parser.lexer.tokens
+    if not tokens or any(token.startswith(longest) for token in tokens):  # else those are characters
         return
-    pairs = [(short, long) for long in terminals for short in terminals if short != long and long.startswith(short)]
+    pairs = [(long[:cut], long) for long in terminals for cut in range(1, len(long)) if long[:cut] in terminals]
     examples = ", ".join(f"{quoted(short)} begins {quoted(long)}" for short, long in pairs[:_SHOWN])
     yield (
         f"terminals clash in the lexer: {examples}{', ...' * (len(pairs) > _SHOWN)}, and what follows can complete it. "

@@ -91,7 +91,7 @@ def shortest(lhs: NDArray[np.int64], children: Sequence[Sequence[int]], nontermi
 def _tables(rules: Rules, productions: Sequence[Production]) -> Grammar:
     """Productions as an unchecked grammar: the start is nonterminal 0, the others follow in file order."""
     names = dict.fromkeys([rules.start.name, *(production.lhs.name for production in productions)])
-    return Grammar(rules, tuple(productions), tuple(names), MAX_LENGTH)
+    return Grammar(rules, tuple(productions), tuple(names), MAX_LENGTH, np.arange(len(productions)))
 
 
 def _refuse_undefined(rules: Rules) -> None:

@@ -49,7 +49,7 @@ def constrain(grammar: Grammar) -> Grammar:
         grammar,
         productions=productions,
         nonterminals=tuple(names),
-        origin=tuple(product.origin),
+        origin=np.array(product.origin),
         base=replace(grammar, rules=replace(grammar.rules, constraints=())),
         notes=(*grammar.notes, growth),
     )
@@ -132,7 +132,7 @@ class _Lifter:
             raise ValueError("The grammar must be one with constraints.")
         self.grammar, self.base = grammar, grammar.base
         self.copies: list[list[int]] = [[] for _ in self.base.productions]
-        for production, origin in enumerate(grammar.origin):
+        for production, origin in enumerate(grammar.origin.tolist()):
             self.copies[origin].append(production)
         self.steps: dict[tuple[Any, ...], tuple[frozenset[int], dict[int, int]]] = {}
 

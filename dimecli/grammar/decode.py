@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 
 from dimecli.grammar.grammar import Grammar
-from dimecli.grammar.walk import Tables, Walk
-
-__all__ = ["Decoded", "Tables", "Walk", "choose", "decode", "log_prob", "vote"]
+from dimecli.grammar.walk import Walk
 
 
 class Decoded(NamedTuple):
@@ -63,14 +62,20 @@ def decode(
         allowed.append(walk.allowed)
         taken.append(_choose(fixed[:, step], allowed[-1], None if noise is None else noise[:, step]))
         walk.advance(taken[-1])
-    ids, permitted = torch.stack(taken, 1), torch.stack(allowed, 1)
-    wanted = _choose(fixed, walk.tables.mask[walk.tables.lhs[ids]], noise) if reserve else ids  # without the rule
+        if logits.device.type == "cpu" and not torch.compiler.is_compiling() and walk.complete.all():
+            break  # nothing but padding follows; elsewhere to ask would take longer than to go on
+    ids, permitted, n = torch.stack(taken, 1), torch.stack(allowed, 1), len(taken)
+    wanted = ids  # without the rule
+    if reserve:
+        wanted = _choose(fixed[:, :n], walk.tables.mask[walk.tables.lhs[ids]], None if noise is None else noise[:, :n])
+    forced = ~permitted.gather(2, wanted[..., None]).squeeze(2)
+    rest = (0, logits.shape[1] - n)
     return Decoded(
-        ids=ids,
+        ids=F.pad(ids, rest, value=grammar.pad),
         length=(ids != grammar.pad).sum(1),
         complete=walk.complete,
-        log_prob=log_prob(scores, ids, permitted),
-        forced=~permitted.gather(2, wanted[..., None]).squeeze(2),
+        log_prob=log_prob(scores[:, :n], ids, permitted),
+        forced=F.pad(forced, rest),
     )
 
 
@@ -82,10 +87,7 @@ def vote(
     temperature: float = 1.0,
     reserve: bool = True,
 ) -> Decoded:
-    """The derivation that k draws give most often, of those that complete; of equals, the first drawn.
-
-    GrammarVAE's protocol for Bayesian optimization, with k = 25 (Kusner et al., 2017). A row none of
-    whose draws completes gives its first one. Needs k times the memory of the logits.
+    """The `majority` of k draws: GrammarVAE's protocol for Bayesian optimization, with k = 25 (Kusner et al., 2017).
 
     Args:
         grammar: The grammar.
@@ -94,12 +96,31 @@ def vote(
         rng: Draws them, on the device of the logits.
         temperature: Divides the logits.
         reserve: Apply the reserve rule.
+
+    Raises:
+        ValueError: as `decode`.
     """
-    drawn = decode(grammar, logits.repeat_interleave(k, 0), rng, temperature, reserve)
-    kinds = torch.unique(drawn.ids, dim=0, return_inverse=True)[1].view(-1, k)  # (B, k)
-    votes = (kinds[:, :, None] == kinds[:, None, :]).sum(2) * drawn.complete.view(-1, k)
-    winners = votes.argmax(1) + k * torch.arange(len(votes), device=logits.device)
-    return Decoded(*(values[winners] for values in drawn))
+    draws = [decode(grammar, logits, rng, temperature, reserve) for _ in range(k)]
+    drawn = Decoded(*map(torch.stack, zip(*draws, strict=True)))  # of each (k, B, ...)
+    winners = majority(drawn.ids, drawn.complete)
+    return Decoded(*(values[winners, torch.arange(len(logits), device=logits.device)] for values in drawn))
+
+
+def majority(ids: torch.Tensor, complete: torch.Tensor) -> torch.Tensor:
+    """`(B,)` int64: which of k draws gives each row what most of its complete draws give; of equals, the first.
+
+    It is draw 0 where none is complete.
+
+    Args:
+        ids: `(k, B, T)` integers.
+        complete: `(k, B)` bool.
+    """
+    k, batch, _ = ids.shape
+    rows = torch.arange(batch, device=ids.device).expand(k, batch)[..., None]  # what is equal in other rows has no vote
+    own = torch.cat([rows, ids], 2).flatten(0, 1)  # (k B, 1 + T)
+    _, kinds, counts = torch.unique(own, dim=0, return_inverse=True, return_counts=True)
+    votes: torch.Tensor = counts[kinds].view(k, batch) * complete
+    return votes.argmax(0)
 
 
 def choose(

@@ -80,8 +80,7 @@ def _ranked(sampler: Sampler, lengths: NDArray[np.int64], n: int, rng: np.random
     """
     every = np.concatenate([every_derivation(sampler.grammar, length) for length in lengths.tolist()])
     log_probs = np.append(sampler.log_weights, 0)[every].sum(1)
-    order = np.argsort(-log_probs - rng.gumbel(size=len(every)))
-    return every[order[: min(n, np.isfinite(log_probs).sum())]]
+    return every[np.argsort(-log_probs - rng.gumbel(size=len(every)))[:n]]
 
 
 def _add(seen: dict[bytes, None], rows: NDArray[np.int16]) -> NDArray[np.bool_]:
@@ -95,4 +94,4 @@ def _add(seen: dict[bytes, None], rows: NDArray[np.int16]) -> NDArray[np.bool_]:
 
 
 def _rows(grammar: Grammar, seen: dict[bytes, None]) -> NDArray[np.int16]:
-    return np.frombuffer(b"".join(seen), dtype=np.int16).reshape(len(seen), grammar.max_len)
+    return np.frombuffer(bytearray().join(seen), dtype=np.int16).reshape(len(seen), grammar.max_len)

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from dimecli.grammar.decode import Decoded, Tables
+    from dimecli.grammar.decode import Decoded
     from dimecli.grammar.parse import Parser
     from dimecli.grammar.sample import Sampler
-
+    from dimecli.grammar.walk import Tables
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class Grammar:
         productions: The productions in force, P of them, in the order of the file.
         nonterminals: Names of the left-hand sides, N of them.
         max_len: Productions in the longest derivation, T.
-        origin: Where constraints multiplied productions: for each, the id of the unconstrained one.
+        origin: `(P,)`: for each production the id of the one without constraints, which they multiply.
         base: The grammar without its constraints; None if it has none.
         notes: What the compiler warned about, one line each.
     """
@@ -43,7 +43,7 @@ class Grammar:
     productions: tuple[Production, ...]
     nonterminals: tuple[str, ...]
     max_len: int
-    origin: tuple[int, ...] = ()
+    origin: NDArray[np.int64]
     base: Grammar | None = None
     notes: tuple[str, ...] = ()
 
@@ -151,7 +151,7 @@ class Grammar:
         With constraints: those of the unconstrained productions, which the constraints condition.
         """
         if self.base:
-            return self.base.weights[list(self.origin)]
+            return self.base.weights[self.origin]
         weights = np.array([1.0 if rule.weight is None else rule.weight for rule in self.productions])
         return weights / np.bincount(self.lhs, weights)[self.lhs]
 
@@ -207,7 +207,7 @@ class Grammar:
         return self.parser.parse(sentence)
 
     def parse_all(self, sentences: Sequence[str]) -> tuple[NDArray[np.int16], dict[int, str]]:
-        """`(n, T)` ids of n sentences at once, and for each that failed its index and the reason; its row is padding."""
+        """`(n, T)` ids of n sentences at once, and by index why some failed, whose rows are padding."""
         return self.parser.parse_all(sentences)
 
     def unparse(self, ids: Sequence[int] | NDArray[Any]) -> str:
@@ -242,7 +242,7 @@ class Grammar:
 
     def tables(self, device: torch.device) -> Tables:
         """The tables as tensors, made once for each device."""
-        from dimecli.grammar.decode import Tables
+        from dimecli.grammar.walk import Tables
 
         return _made_once(self, Tables.of, device)  # type: ignore[no-any-return]
 

@@ -18,7 +18,7 @@ MOST_ITEMS, MOST_CELLS = 300_000, 2**24
 """Items in all states together and cells of a table, beyond which there is none: a second's work, 64 MiB."""
 
 
-class Tables(NamedTuple):
+class ParseTables(NamedTuple):
     """What to do in each of the states; V tokens, N nonterminals.
 
     Token V stands for the end of a sentence and V + 1 for what is no token.
@@ -28,7 +28,7 @@ class Tables(NamedTuple):
     goto: NDArray[np.int32]  # (states, V + 2 + N): the state behind a token or nonterminal
 
 
-def lalr_tables(lhs: Sequence[int], rhs: Sequence[Symbols], tokens: int) -> Tables | None:
+def lalr_tables(lhs: Sequence[int], rhs: Sequence[Symbols], tokens: int) -> ParseTables | None:
     """The tables of the productions `lhs[p] -> rhs[p]`; None if the grammar is not LALR(1), or too large.
 
     Nonterminal 0 is the start; of right-hand sides see `dimecli.grammar.first`.
@@ -50,7 +50,7 @@ def lalr_tables(lhs: Sequence[int], rhs: Sequence[Symbols], tokens: int) -> Tabl
         if action[state, before].any():
             return None
         action[state, before] = ACCEPT if production == len(lhs) - 1 else REDUCE + production
-    return Tables(action, goto)
+    return ParseTables(action, goto)
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -70,24 +71,37 @@ class Lexer:
         """The token ids of what was read."""
         return list(map(self._ids.__getitem__, self._texts(text)))
 
-    def place(self, sentence: str, index: int) -> tuple[int, str | None]:
-        """The character, counted from 0, where token `index` starts, and its text; None at the end."""
-        texts = self._texts(self.read(sentence))
+    def explain(self, sentence: str, index: int, expected: Sequence[int]) -> tuple[int, str, list[str]]:
+        """Where token `index` starts, in characters from 0, what is there and what could be; as it is written."""
+        text = self.read(sentence)
+        texts = self._texts(text)
         offset = sum(map(len, texts[:index]))
-        places = list(range(len(sentence)))
-        if self._spaces_are_free:
-            words = re.finditer(r"\S+", sentence)
-            places = [at for word in words for at in [*range(*word.span()), *[word.end()] * len(self._joint)]]
+        found = self._bare(texts[index]) if index < len(texts) else ""
+        names = [self._bare(self.tokens[token]) for token in expected if token != self.end]
+        places = self._places(sentence)
+        rest, written = text[offset:], text[offset : len(places)]
+        begun = [name for name in names if written.startswith(name) and not rest.startswith(name + self._suffix)]
+        if begun:  # the terminal is there, and no separator behind it
+            offset += max(map(len, begun))
+            found, names = text[offset], [self._suffix]
+        elif rest and offset >= len(places) and not names:  # a separator at the end, where none belongs
+            offset -= len(self._suffix)
+            found = text[offset : len(places)]
+        wanted = list(map(repr, names))
         if offset >= len(places):
-            return len(sentence), None
-        return places[offset], self._bare(texts[index])
+            return len(sentence), "the end", wanted
+        return places[offset], repr(found), wanted + ["the end"] * (self.end in expected and not begun)
 
-    def show(self, token: int) -> str:
-        """A token as it is written in a sentence."""
-        return "the end" if token == self.end else self._bare(self.tokens[token])
+    def _places(self, sentence: str) -> list[int]:
+        """For each character of what was read, without the separator at its end, its place in the sentence."""
+        if not self._spaces_are_free:
+            return list(range(len(sentence)))
+        words = re.finditer(r"\S+", sentence)
+        return [at for word in words for at in [*range(*word.span()), *[word.end()] * len(self._joint)]]
 
     def _bare(self, text: str) -> str:
-        return repr(text.removesuffix(self._suffix) or text)
+        """A token without the separator that belongs to it."""
+        return text.removesuffix(self._suffix) or text
 
 
 class _Ids(dict[str, int]):
@@ -110,27 +124,30 @@ def longest_match_is_safe(terminals: Sequence[str], lhs: Sequence[int], rhs: Seq
     """
     after = _neighbours(len(terminals), lhs, rhs)
     number = {text: token for token, text in enumerate(terminals)}
+    ordered = sorted(terminals)  # those that begin with the same text are neighbours
+
+    def can_follow(token: int, rest: str) -> bool:
+        """Whether what stands behind a token can begin with `rest`."""
+        todo, seen = [(token, rest)], {(token, rest)}
+        while todo:
+            token, rest = todo.pop()
+            for place in range(bisect_left(ordered, rest), len(ordered)):
+                if not ordered[place].startswith(rest):
+                    break
+                if after[token] >> number[ordered[place]] & 1:
+                    return True
+            for cut in range(1, len(rest)):
+                follower = number.get(rest[:cut])
+                if follower is not None and after[token] >> follower & 1 and (follower, rest[cut:]) not in seen:
+                    seen.add((follower, rest[cut:]))
+                    todo.append((follower, rest[cut:]))
+        return False
+
     return not any(
-        longer[:cut] in number and _can_follow(number[longer[:cut]], longer[cut:], terminals, after)
+        longer[:cut] in number and can_follow(number[longer[:cut]], longer[cut:])
         for longer in terminals
         for cut in range(1, len(longer))
     )
-
-
-def _can_follow(token: int, rest: str, terminals: Sequence[str], after: Sequence[int]) -> bool:
-    """Whether what stands behind a token can begin with `rest`."""
-    todo, seen = [(token, rest)], {(token, rest)}
-    while todo:
-        token, rest = todo.pop()
-        for follower in members(after[token]):
-            text = terminals[follower]
-            if text.startswith(rest):
-                return True
-            step = (follower, rest[len(text) :])
-            if rest.startswith(text) and step not in seen:
-                seen.add(step)
-                todo.append(step)
-    return False
 
 
 def _neighbours(tokens: int, lhs: Sequence[int], rhs: Sequence[Symbols]) -> list[int]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dimecli.grammar.first import Symbols
-from dimecli.grammar.lalr import ACCEPT, ERROR, REDUCE, Tables
+from dimecli.grammar.lalr import ACCEPT, ERROR, REDUCE, ParseTables
 
 Rows = NDArray[np.int64]
 CELLS = 2**18  # of the stacks of the sentences that run together: the arrays of a step stay in the cache
@@ -36,7 +36,7 @@ class Automaton:
         rhs: Right-hand sides, see `dimecli.grammar.first`.
     """
 
-    def __init__(self, tables: Tables, lhs: Sequence[int], rhs: Sequence[Symbols]) -> None:
+    def __init__(self, tables: ParseTables, lhs: Sequence[int], rhs: Sequence[Symbols]) -> None:
         self.action, self.goto = tables
         width = self.action.shape[1]
         self._symbol = np.array([0] * REDUCE + [width + left for left in lhs])

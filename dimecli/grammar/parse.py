@@ -32,16 +32,17 @@ class Parser:
     grammar with constraints are parsed without them, and the derivation is then checked against them.
 
     Attributes:
+        lexer: Of the grammar without its constraints.
         method: `LALR(1)` or `Earley`.
     """
 
     def __init__(self, grammar: Grammar) -> None:
         self.grammar = grammar
         self._plain = plain = grammar.base or grammar
-        self._lexer = Lexer(plain)
+        self.lexer = Lexer(plain)
         self._longest = longest_sentence(plain) + len(plain.rules.separator)
-        lhs, rhs = plain.lhs.tolist(), self._lexer.rhs
-        tables = lalr_tables(lhs, rhs, self._lexer.end)
+        lhs, rhs = plain.lhs.tolist(), self.lexer.rhs
+        tables = lalr_tables(lhs, rhs, self.lexer.end)
         self._automaton = Automaton(tables, lhs, rhs) if tables else None
         self._earley = Earley(lhs, rhs, plain.max_len)
         self.method = "LALR(1)" if self._automaton else "Earley"
@@ -59,9 +60,9 @@ class Parser:
 
     def parse_all(self, sentences: Sequence[str]) -> tuple[NDArray[np.int16], dict[int, str]]:
         """`(n, T)` ids of n sentences; rows of padding where there is no derivation, and the reasons by index."""
-        texts = [self._lexer.read(sentence) for sentence in sentences]
+        texts = [self.lexer.read(sentence) for sentence in sentences]
         fitting = [index for index, text in enumerate(texts) if len(text) <= self._longest]
-        found, failures = self._derive([self._lexer.split(texts[index]) for index in fitting])
+        found, failures = self._derive([self.lexer.split(texts[index]) for index in fitting])
         reasons = {
             index: f"{len(sentences[index]):,} characters are more than {self._plain.max_len} productions can derive"
             for index, text in enumerate(texts)
@@ -82,7 +83,7 @@ class Parser:
         ids = np.full((len(sentences), self._plain.max_len), self._plain.pad, np.int16)
         failures: dict[int, Stuck | str] = {}
         for row, tokens in enumerate(sentences):
-            derivation = self._earley.parse(tokens, self._lexer.end)
+            derivation = self._earley.parse(tokens, self.lexer.end)
             if isinstance(derivation, list):
                 ids[row, : len(derivation)] = derivation
             else:
@@ -93,10 +94,9 @@ class Parser:
         """One line for a failure."""
         if isinstance(failure, str):
             return failure
-        place, found = self._lexer.place(sentence, failure.at)
-        names = [self._lexer.show(token) for token in failure.expected]
+        place, found, names = self.lexer.explain(sentence, failure.at, failure.expected)
         more = f" or {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        return f"character {place + 1}: {found or 'the end'} where {', '.join(names[:SHOWN])}{more} is expected"
+        return f"character {place + 1}: {found} where {', '.join(names[:SHOWN])}{more} is expected"
 
     def _lift(self, ids: NDArray[np.int16], reasons: dict[int, str]) -> None:
         """Puts the ids of the constrained grammar in the place of those of its base."""

@@ -93,7 +93,7 @@ class Product:
         whole = 1 + np.array([sum(int(inside[child]) for child in below) for below in self.children], dtype=np.int64)
         edges = [(parent, child) for parent, below in enumerate(self.children) for child in below]
         parent, child = np.array(edges, dtype=np.int64).reshape(-1, 2).T
-        outside = np.full(len(self.symbol), inside.max() + max_len)
+        outside = np.full(len(self.symbol), max_len)  # too far, whatever follows
         outside[0] = 0
         while True:
             before = outside.copy()

@@ -9,7 +9,6 @@ import numpy as np
 
 from dimecli.errors import UserError
 from dimecli.grammar.inside import LOG, Forests
-from dimecli.grammar.weights import origin
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +19,8 @@ By = Literal["pcfg", "uniform", "length"]
 
 CHUNK = 8192
 """Rows drawn at a time: their stacks stay in the cache."""
+MOST_OUTCOMES = 2**28
+"""In the tables, 16 bytes each, beyond which a grammar is refused."""
 
 
 class Sampler:
@@ -41,15 +42,22 @@ class Sampler:
         length_probs: `(k,)` their probabilities.
 
     Raises:
-        UserError: the weights leave no derivation within the maximum length.
+        UserError: the weights leave no derivation within the maximum length; or the tables, which grow
+            with its square, would be too large.
     """
 
     def __init__(self, grammar: Grammar, by: By) -> None:
         self.grammar = grammar
-        weights = (grammar.base or grammar).weights[origin(grammar)] if by == "pcfg" else np.ones(grammar.pad)
+        weights = grammar.weights if by == "pcfg" else np.ones(grammar.pad)
         with np.errstate(divide="ignore"):
             self.log_weights = np.log(weights)
         self._forests = Forests(grammar)
+        splits = len(self._forests.numbers) - len(grammar.nonterminals) - 1
+        if (4 + splits / 2) * (grammar.max_len + 1) ** 2 > MOST_OUTCOMES:  # four at work, half of each is kept
+            raise UserError(
+                f"{grammar.rules.source}: too large to sample from, with {grammar.pad:,} productions in derivations "
+                f"of up to {grammar.max_len:,}; a smaller maximum length makes the tables smaller"
+            )
         self._inside = self._forests.inside(self.log_weights, LOG, grammar.max_len)
         log_lengths = self._inside[1 + grammar.start]
         self.lengths = np.flatnonzero(log_lengths > -np.inf)

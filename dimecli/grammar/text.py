@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dimecli.errors import UserError, did_you_mean
+from dimecli.grammar.directives import FORMS
 from dimecli.grammar.messages import mistake, shown
 from dimecli.grammar.rules import Constraint, Nonterminal, Production, Rules, quoted
 
@@ -30,7 +31,6 @@ UNPRINTABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]
 
 _MAX_CHARACTERS = 10_000  # of a production
 _WEIGHTS = (1e-100, 1e100)  # so that sums and quotients of weights are finite
-_CONSTRAINTS = ("nest", "require", "forbid", "limit")
 _PIECE = re.compile(r"""'[^']*'|"[^"]*"|\[[^\[\]]*\]|\||\#.*|[^'"\[|\#]+|(?P<open>['"\[])""")
 _WORD = re.compile(r"""'[^']*'|"[^"]*"|\#.*|[^\s'"\#]+|(?P<open>['"])""")
 
@@ -113,12 +113,12 @@ class _Reader:
     def directive(self, number: int, line: str) -> None:
         """Take a line that begins with %."""
         name, *words = _words(line[1:])
-        if name in _CONSTRAINTS:
+        if name in FORMS:
             self.constraints.append(Constraint(name, tuple(words), number))
             return
         allowed = {"start": _start, "max_len": _max_len, "separator": _separator}
         if name not in allowed:
-            raise ValueError(f"no directive %{name}.{did_you_mean(name, [*allowed, *_CONSTRAINTS])}")
+            raise ValueError(f"no directive %{name}.{did_you_mean(name, [*allowed, *FORMS])}")
         if name in self.settings:
             raise ValueError(f"%{name} is given twice.")
         self.settings[name] = allowed[name](words)

@@ -50,6 +50,15 @@ def test_ambiguity_is_found_in_sentences_too_long_to_enumerate() -> None:
     assert again.sentence == found.sentence
 
 
+def test_sentences_that_only_white_space_tells_apart_are_one() -> None:
+    grammar = Grammar.compile("%max_len 1\n%separator ' b'\nS -> 'a' 'bc' | 'ab' 'c' | 'a'")
+    found = find_ambiguity(grammar)
+    assert found is not None
+    assert {grammar.unparse(found.first), grammar.unparse(found.second)} == {"a bbc", "ab bc"}
+    assert found.sentence in ("a bbc", "ab bc")
+    assert grammar.parse("a bbc").tolist() == grammar.parse("ab bc").tolist()
+
+
 def test_it_takes_no_longer_where_derivations_may_be_long() -> None:
     rules = "S -> S '+' T | T '-' S 'k' | T\nT -> '(' S ')' | 'x' | U\nU -> 'y' | 'y' U S U '.' | 'z' S T"
     start = time.process_time()
