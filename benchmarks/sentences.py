@@ -23,6 +23,7 @@ from dimecli.api import Run, train
 from dimecli.console import Reporter
 from dimecli.machine import describe
 from dimecli.registry import make
+from dimecli.run.decoding import Decoding
 from dimecli.run.reconstruct import exact_match, reconstruct
 from dimecli.run.sentences import rates
 
@@ -75,11 +76,11 @@ def measure(run: Run) -> dict[str, Any]:
     productions = run.model.spec.likelihood.name == "productions"
     densities = ["gmm", "gaussian", *(["prior"] if run.prior else [])]
     for reserve in (True, False) if productions else (True,):
-        word = "" if reserve else ", no reserve"
+        word, decoding = "" if reserve else ", no reserve", Decoding(reserve=reserve)
         for density in densities:
-            row[density + word] = asdict(rates(run, run.sample(N, density, reserve=reserve).x))
+            row[density + word] = asdict(rates(run, run.sample(N, density, decoding=decoding).x))
         far = 40 * torch.nn.functional.normalize(torch.randn(N, run.model.latent_size), dim=1)
-        row["norm 40" + word] = asdict(rates(run, run.decode(far, reserve=reserve)))
+        row["norm 40" + word] = asdict(rates(run, run.decode(far, decoding)))
     return row
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from dimecli.data.likelihood import Likelihood
 from dimecli.data.spec import Spec
 
 
@@ -20,8 +20,11 @@ class Autoregressive(nn.Module):
         """The likelihood's parameters of every element of x given those before it (teacher forcing)."""
 
     @abstractmethod
-    def generate(self, z: torch.Tensor, likelihood: Likelihood, rng: torch.Generator | None) -> torch.Tensor:
-        """`(B, *shape)` data, element after element: the most probable, or drawn if `rng` is given."""
+    def generate(self, z: torch.Tensor, likelihood: Any, rng: torch.Generator | None, reserve: bool) -> torch.Tensor:
+        """`(B, *shape)` data, element after element: the most probable, or drawn if `rng` is given.
+
+        `reserve` is that of `Likelihood.decode`; without it draws are from p(x|z).
+        """
 
 
 class Autoencoder(nn.Module):
@@ -44,21 +47,22 @@ class Autoencoder(nn.Module):
         parameters = self.decoder(z, x) if isinstance(self.decoder, Autoregressive) else self.decoder(z)
         return self.spec.likelihood.nll(parameters, x)
 
-    def generate(
-        self, z: torch.Tensor, rng: torch.Generator | None = None, likelihood: Likelihood | None = None
-    ) -> torch.Tensor:
-        """`(B, *shape)` data decoded from `(B, l)` codes.
+    def sample(self, z: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        """`(B, *shape)` draws from p(x|z), the law that `nll` is of."""
+        return self.generate(z, rng, reserve=False)
+
+    def generate(self, z: torch.Tensor, rng: torch.Generator | None = None, reserve: bool = True) -> torch.Tensor:
+        """`(B, *shape)` data decoded from `(B, l)` codes for a user to see; see `Likelihood.decode`.
 
         Args:
             z: The codes.
-            rng: Draws from p(x|z); without it the data are the likelihood's estimate, such as the mean.
-            likelihood: Used in place of the data's own, such as one that decodes otherwise.
+            rng: Source of draws; without it the data are the likelihood's estimate, such as the mean.
+            reserve: Let every derivation of a grammar end.
         """
-        likelihood = likelihood or self.spec.likelihood
+        likelihood = self.spec.likelihood
         if isinstance(self.decoder, Autoregressive):
-            return self.decoder.generate(z, likelihood, rng)
-        parameters = self.decoder(z)
-        return likelihood.estimate(parameters) if rng is None else likelihood.sample(parameters, rng)
+            return self.decoder.generate(z, likelihood, rng, reserve)
+        return likelihood.decode(self.decoder(z), rng, reserve)
 
 
 class VariationalAutoencoder(Autoencoder):

@@ -133,8 +133,8 @@ class Truncated(Good):
         from dimecli.model import Autoencoder
 
         class Model(Autoencoder):
-            def generate(self, z, rng=None, likelihood=None):
-                x = super().generate(z, rng, likelihood)
+            def generate(self, z, rng=None, reserve=True):
+                x = super().generate(z, rng, reserve)
                 return x if x.is_floating_point() else torch.zeros_like(x)
 
         return Model(spec, network.encoder(spec, 4), network.decoder(spec, 4), 4)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from dimecli.cli.common import RUNS, AsJson, Config, DryRun, OneRun, Quiet, Runs, print_json, print_lines
 from dimecli.cli.line import Line, Parsed
@@ -17,8 +17,7 @@ from dimecli.console import Reporter
 from dimecli.errors import UserError
 from dimecli.plugin import Density
 from dimecli.registry import entry_of
-from dimecli.run.decoding import draws
-from dimecli.settings import Settings
+from dimecli.run.decoding import Decoding
 
 if TYPE_CHECKING:
     from dimecli.api import Drawn, Rates
@@ -31,7 +30,7 @@ Output = Annotated[
 ]
 
 
-class SampleSettings(Settings):
+class SampleSettings(Decoding):
     """The options of `dime sample` that belong to no plugin; the table [sample] of a TOML file."""
 
     count: int = Field(64, ge=1, description="Samples to draw.")
@@ -40,25 +39,11 @@ class SampleSettings(Settings):
         None,
         description="Put drawn codes on the unit sphere; unless given, only where the latent space is the sphere.",
     )
-    decode: str = Field(
-        "argmax",
-        description="What a code becomes: the most probable (argmax), a draw (sample), or the sentence that most of K "
-        "draws are (vote:K; the papers have K = 25).",
-    )
-    reserve: bool = Field(
-        True, description="Let every derivation end within the maximum length; the papers let it break off there."
-    )
     distinct: bool = Field(
         True, description="Of a grammar: draw until there are so many different complete sentences; at most 16 times."
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where to compute.")
     threads: int | None = Field(None, ge=1, description="CPU threads; default: the physical cores.")
-
-    @field_validator("decode")
-    @classmethod
-    def _is_a_way_to_decode(cls, value: str) -> str:
-        draws(value)
-        return value
 
 
 def sample(
@@ -112,7 +97,7 @@ def _draw(
     run = api.load_run(path, device=settings.device)
 
     def draw(count: int) -> Drawn:
-        return run.sample(count, density, settings.seed, settings.project, settings.decode, settings.reserve)
+        return run.sample(count, density, settings.seed, settings.project, settings)
 
     about = {"run": path.name, "density": entry_of(density).name}
     if run.model.spec.modality != "sentence":

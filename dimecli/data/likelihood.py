@@ -38,7 +38,17 @@ class Likelihood(Settings):
 
     @abstractmethod
     def sample(self, parameters: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-        """A draw of x, `(B, *shape)`."""
+        """A draw of x, `(B, *shape)`, whose log-density is exactly `-nll`, up to `constant`."""
+
+    def decode(
+        self, parameters: torch.Tensor, rng: torch.Generator | None = None, reserve: bool = True
+    ) -> torch.Tensor:
+        """`(B, *shape)`: what a user gets, the estimate, or a draw if `rng` is given.
+
+        Derivations of a grammar always end within the maximum length if `reserve` is set, which changes
+        the law of the draws; nothing else has anything to reserve.
+        """
+        return self.estimate(parameters) if rng is None else self.sample(parameters, rng)
 
     @property
     def constant(self) -> float:

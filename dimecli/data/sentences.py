@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from dimecli.data.likelihood import Likelihood
 from dimecli.errors import UserError
 from dimecli.grammar.grammar import Grammar, compiled
 from dimecli.lazy import F, np, torch
+
+if TYPE_CHECKING:
+    from dimecli.grammar.walk import Walk
 
 
 def text_lines(content: bytes, source: str) -> list[str]:
@@ -45,6 +48,10 @@ class Sentences(Likelihood):
         return compiled(self.grammar)
 
     @abstractmethod
+    def walk(self, batch: int, steps: int, device: torch.device, reserve: bool) -> Walk | None:
+        """Which symbols may follow while sentences are decoded step by step; None where all may, always."""
+
+    @abstractmethod
     def text(self, x: torch.Tensor) -> list[str | None]:
         """The sentences of `(B, T)` ids; None where there is none."""
 
@@ -56,13 +63,13 @@ class Sentences(Likelihood):
 class Productions(Sentences):
     """Categorical over the productions of a leftmost derivation, masked by the left-hand side to rewrite.
 
-    The likelihood of GrammarVAE (Kusner et al., 2017): `nll` is exactly `-log p` of the derivation,
-    and sums to probability 1 over all derivations if none is longer than T. With `reserve` what is
-    decoded always completes within T steps (`dimecli.grammar.decode`); without, as in that paper.
+    The likelihood of GrammarVAE (Kusner et al., 2017): `nll` is exactly `-log p` of the derivation, and
+    sums to probability 1 over all rows of T ids, those included that break off there. `sample` draws
+    from it, as in that paper; what `decode` and `estimate` give completes within T steps by the reserve
+    rule (`dimecli.grammar.decode`).
     """
 
     name: Literal["productions"] = "productions"
-    reserve: bool = True
 
     def parameters(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """`(T, P + 1)` logits: of each step, over productions and padding."""
@@ -82,11 +89,21 @@ class Productions(Sentences):
 
     def estimate(self, logits: torch.Tensor) -> torch.Tensor:
         """`(B, T)` int16 ids: the most probable one at each step, among those allowed there."""
-        return self.compiled.decode(logits, reserve=self.reserve).ids.short()
+        return self.decode(logits)
 
     def sample(self, logits: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-        """`(B, T)` int16 ids, drawn step by step among those allowed."""
-        return self.compiled.decode(logits, rng, reserve=self.reserve).ids.short()
+        """`(B, T)` int16 ids, drawn step by step; the derivation may break off after T of them."""
+        return self.decode(logits, rng, reserve=False)
+
+    def decode(self, logits: torch.Tensor, rng: torch.Generator | None = None, reserve: bool = True) -> torch.Tensor:
+        """`(B, T)` int16 ids, the most probable step by step, or drawn; complete if `reserve` is set."""
+        return self.compiled.decode(logits, rng, reserve=reserve).ids.short()
+
+    def walk(self, batch: int, steps: int, device: torch.device, reserve: bool) -> Walk:
+        """The productions that may follow."""
+        from dimecli.grammar.walk import Walk
+
+        return Walk(self.compiled, batch, device, steps, reserve)
 
     def text(self, x: torch.Tensor) -> list[str | None]:
         """The sentences of `(B, T)` ids; None where a derivation is incomplete."""
@@ -130,6 +147,9 @@ class Characters(Sentences):
         from dimecli.grammar.decode import choose
 
         return choose(logits, torch.ones_like(logits, dtype=torch.bool), rng).short()
+
+    def walk(self, batch: int, steps: int, device: torch.device, reserve: bool) -> None:
+        """None: every character may follow every other."""
 
     def encode(self, sentences: Sequence[str]) -> torch.Tensor:
         """`(n, L)` int16 ids of n sentences; L is the length of the grammar's longest, or 1.

@@ -6,10 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from dimecli.data.likelihood import Likelihood
-from dimecli.data.sentences import Productions
+from dimecli.data.sentences import Sentences
 from dimecli.grammar.decode import choose
-from dimecli.grammar.walk import Walk
 from dimecli.model import Autoregressive
 from dimecli.nn.sequence import OneHot, Steps
 
@@ -120,14 +118,12 @@ class AutoregressiveTransformer(Autoregressive):
         logits: torch.Tensor = self.output(h)
         return logits
 
-    def generate(self, z: torch.Tensor, likelihood: Likelihood, rng: torch.Generator | None) -> torch.Tensor:
-        """`(B, T)` int16 ids: at each step the most probable of those allowed, or one drawn if `rng` is given.
-
-        Productions are allowed as their likelihood decodes: with its reserve rule every row completes.
-        """
-        steps, walk = self.steps(z), None
-        if isinstance(likelihood, Productions):
-            walk = Walk(likelihood.compiled, len(z), z.device, steps.shape[1], likelihood.reserve)
+    def generate(
+        self, z: torch.Tensor, likelihood: Sentences, rng: torch.Generator | None, reserve: bool
+    ) -> torch.Tensor:
+        """`(B, T)` int16 ids: at each step the most probable of those allowed, or one drawn if `rng` is given."""
+        steps = self.steps(z)
+        walk = likelihood.walk(len(z), steps.shape[1], z.device, reserve)
         everything = torch.ones(len(z), len(self.one_hot.rows), dtype=torch.bool, device=z.device)
         caches: list[Cache | None] = [None] * len(self.blocks)
         before = torch.zeros_like(steps[:, 0])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dimecli.data.likelihood import Likelihood
+from pydantic import Field, field_validator
+
 from dimecli.data.sentences import Productions, Sentences
 from dimecli.data.spec import Spec
 from dimecli.errors import UserError
 from dimecli.lazy import torch
+from dimecli.settings import Settings
 
 if TYPE_CHECKING:
     from dimecli.model import Autoencoder
@@ -16,56 +18,59 @@ if TYPE_CHECKING:
 MOST_VOTES = 1000
 
 
-def draws(decode: str) -> int:
-    """The draws that a way to decode needs: none for `argmax`, one for `sample`, K for `vote:K`.
-
-    Raises:
-        ValueError: it is none of them.
-    """
-    word, _, number = decode.partition(":")
-    if word == "vote" and number.isdecimal() and 0 < int(number) <= MOST_VOTES:
-        return int(number)
-    if decode not in ("argmax", "sample"):
-        raise ValueError(f"should be argmax, sample or vote:K with K from 1 to {MOST_VOTES}")
-    return int(decode == "sample")
-
-
-def likelihood_for(spec: Spec, decode: str, reserve: bool) -> Likelihood:
-    """The likelihood of the data, set to decode as asked.
-
-    Raises:
-        UserError: there is no such way to decode, or not for data of this kind.
-    """
-    likelihood = spec.likelihood
-    try:
-        number = draws(decode)
-    except ValueError as error:
-        raise UserError(f"--decode {decode}: {error}") from error
-    if number > 1 and not isinstance(likelihood, Sentences):
-        raise UserError(f"--decode {decode}: no two draws of {spec.modality}s agree; allowed: argmax, sample")
-    if reserve:
-        return likelihood
-    if not isinstance(likelihood, Productions):
-        raise UserError(f"--no-reserve: it is for derivations of a grammar; this run decodes {likelihood.name}")
-    return likelihood.model_copy(update={"reserve": False})
-
-
-def decode_codes(
-    model: Autoencoder, z: torch.Tensor, likelihood: Likelihood, decode: str, rng: torch.Generator
-) -> torch.Tensor:
-    """`(B, *shape)` data decoded from `(B, l)` codes.
+class Decoding(Settings):
+    """What a code becomes.
 
     `argmax` is the likelihood's estimate: the mean of an image, the most probable symbol at every step of
     a sentence. `sample` is a draw. `vote:K` is the sentence that occurs most often among K draws, complete
     ones only (GrammarVAE's protocol, with K = 25); of those that occur as often, the first drawn.
     """
-    number = draws(decode)
-    if number == 0:
-        return model.generate(z, likelihood=likelihood)
-    drawn = torch.stack([model.generate(z, rng, likelihood) for _ in range(number)])  # (K, B, *shape)
-    if not isinstance(likelihood, Sentences):
-        return drawn[0]
-    from dimecli.grammar.decode import majority
 
-    winners = majority(drawn, torch.stack([likelihood.complete(sentences) for sentences in drawn]))
-    return drawn[winners, torch.arange(len(z), device=drawn.device)]
+    decode: str = Field(
+        "argmax",
+        description="What a code becomes: the most probable (argmax), a draw (sample), or the sentence that most of K "
+        "draws are (vote:K; the papers have K = 25).",
+    )
+    reserve: bool = Field(
+        True, description="Let every derivation end within the maximum length; the papers let it break off there."
+    )
+
+    @field_validator("decode")
+    @classmethod
+    def _is_a_way_to_decode(cls, value: str) -> str:
+        word, _, number = value.partition(":")
+        votes = word == "vote" and number.isdecimal() and 0 < int(number) <= MOST_VOTES
+        if not votes and value not in ("argmax", "sample"):
+            raise ValueError(f"should be argmax, sample or vote:K with K from 1 to {MOST_VOTES}")
+        return value
+
+    @property
+    def draws(self) -> int:
+        """The draws that it takes: none for `argmax`, one for `sample`, K for `vote:K`."""
+        word, _, number = self.decode.partition(":")
+        return int(number) if word == "vote" else int(word == "sample")
+
+    def check(self, spec: Spec) -> None:
+        """Raise a UserError if data of this kind cannot be decoded so."""
+        likelihood = spec.likelihood
+        if self.draws > 1 and not isinstance(likelihood, Sentences):
+            raise UserError(f"--decode {self.decode}: no two draws of {spec.modality}s agree; allowed: argmax, sample")
+        if not self.reserve and not isinstance(likelihood, Productions):
+            raise UserError(f"--no-reserve: it is for derivations of a grammar; this run decodes {likelihood.name}")
+
+    def __call__(self, model: Autoencoder, z: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        """`(B, *shape)` data decoded from `(B, l)` codes."""
+        if not self.draws:
+            return model.generate(z, reserve=self.reserve)
+        drawn = torch.stack([model.generate(z, rng, self.reserve) for _ in range(self.draws)])  # (K, B, *shape)
+        likelihood = model.spec.likelihood
+        if not isinstance(likelihood, Sentences):
+            return drawn[0]
+        from dimecli.grammar.decode import majority
+
+        winners = majority(drawn, torch.stack([likelihood.complete(sentences) for sentences in drawn]))
+        return drawn[winners, torch.arange(len(z), device=drawn.device)]
+
+
+ARGMAX = Decoding()
+"""How codes are decoded where nothing else is asked for."""

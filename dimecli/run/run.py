@@ -18,7 +18,7 @@ from dimecli.machine import pick_device
 from dimecli.model import Autoencoder
 from dimecli.plugin import Density, Fitted
 from dimecli.registry import entry_of, make
-from dimecli.run.decoding import decode_codes, likelihood_for
+from dimecli.run.decoding import ARGMAX, Decoding
 from dimecli.run.files import file_hash, read_tensors, write_tensors
 from dimecli.run.folder import read_record
 from dimecli.seeds import generator
@@ -97,21 +97,20 @@ class Run:
         return self.model.encode(x.to(self.device)).float().cpu()
 
     @torch.no_grad()
-    def decode(self, z: torch.Tensor, decode: str = "argmax", reserve: bool = True, seed: int = 0) -> torch.Tensor:
+    def decode(self, z: torch.Tensor, decoding: Decoding = ARGMAX, seed: int = 0) -> torch.Tensor:
         """`(B, *shape)` data of `(B, l)` codes, on the CPU: float32 in its own range, or the symbols of sentences.
 
         Args:
             z: The codes.
-            decode: `argmax`, `sample` or `vote:K`; see `dimecli.run.decoding.decode_codes`.
-            reserve: Let every derivation end within the maximum length; False lets it break off there.
+            decoding: What a code becomes; see `Decoding`.
             seed: Of the draws, where there are any.
 
         Raises:
             UserError: data of this kind cannot be decoded so.
         """
-        likelihood = likelihood_for(self.model.spec, decode, reserve)
+        decoding.check(self.model.spec)
         rng = generator(seed, "decode", self.device)
-        parts = [decode_codes(self.model, part.to(self.device), likelihood, decode, rng) for part in z.split(_BATCH)]
+        parts = [decoding(self.model, part.to(self.device), rng) for part in z.split(_BATCH)]
         x = torch.cat(parts).cpu()
         return x.float() if x.is_floating_point() else x
 
@@ -162,8 +161,7 @@ class Run:
         density: Density | str = "gmm",
         seed: int = 0,
         project: bool | None = None,
-        decode: str = "argmax",
-        reserve: bool = True,
+        decoding: Decoding = ARGMAX,
     ) -> Drawn:
         """Draw n codes from a density and decode them.
 
@@ -173,13 +171,12 @@ class Run:
             seed: The same seed gives the same bits, another one other samples.
             project: Divide codes by their length before decoding; by default where the latent space
                 is the sphere, because the decoder has seen nothing else.
-            decode: As in `decode`.
-            reserve: As in `decode`.
+            decoding: What a code becomes; see `Decoding`.
 
         Raises:
             UserError: as `fit` and `decode`.
         """
-        likelihood_for(self.model.spec, decode, reserve)  # before a fit that may take long
+        decoding.check(self.model.spec)  # before a fit that may take long
         density = _density(density)
         spherical = self.experiment.objective.latent_space == "sphere"
         project = spherical if project is None else project
@@ -192,10 +189,10 @@ class Run:
             "fitted_on": "train" if density.needs_codes else None,
             "seed": seed,
             "projected": project,
-            "decode": decode,
-            "reserve": reserve,
+            "decode": decoding.decode,
+            "reserve": decoding.reserve,
         }
-        return Drawn(self.decode(codes, decode, reserve, seed), codes, conditions)
+        return Drawn(self.decode(codes, decoding, seed), codes, conditions)
 
     def _load_model(self) -> Autoencoder:
         file = self.path / "weights.safetensors"
@@ -205,12 +202,7 @@ class Run:
         try:
             model = build_model(self.experiment, Spec.model_validate(self.record["spec"]))
             model.load_state_dict(tensors)
-        except (
-            RuntimeError,
-            TypeError,
-            ValueError,
-            UserError,
-        ) as error:  # also where the spec does not suit the network
+        except (RuntimeError, TypeError, ValueError, UserError) as error:  # also where the spec suits no network
             reason = " ".join(str(error).split())
             packages = packages_of(self.record)
             raise DimeError(f"{file} does not fit the model that {packages} build now: {reason}") from error

@@ -45,8 +45,8 @@ def asked(
     calls: list[tuple[Any, ...]] = []
 
     def load_run(path: Path, *, device: str) -> Any:
-        def sample(n: int, density: Any, seed: int, project: bool | None, decode: str, reserve: bool) -> Any:
-            calls.append((path.name, device, n, density.options(), seed, project, decode, reserve))
+        def sample(n: int, density: Any, seed: int, project: bool | None, how: Any) -> Any:
+            calls.append((path.name, device, n, density.options(), seed, project, how.decode, how.reserve))
             return SimpleNamespace(x=["symbols"] * n)
 
         modality = "sentence" if path.name == "run-0" else "image"

@@ -1,10 +1,13 @@
 """Likelihoods against torch.distributions."""
 
+import math
+
 import pytest
 import torch
 from torch import distributions
 
-from dimecli.data.likelihood import Bernoulli, Gaussian
+from dimecli.data.likelihood import Bernoulli, Gaussian, Likelihood
+from dimecli.data.sentences import Characters, Productions
 
 SHAPES = [(5, 3), (4, 1, 6, 6), (2, 3, 4, 5)]
 
@@ -53,3 +56,25 @@ def test_bounded_means_stay_in_the_range_of_pixels() -> None:
     assert bounded.estimate(torch.tensor([-0.5, 0.5, 1.5])).tolist() == [0, 0.5, 1]
     assert bounded.output()(torch.tensor([-100.0, 100.0])).tolist() == [0, 1]
     assert Gaussian().estimate(torch.tensor([-0.5, 1.5])).tolist() == [-0.5, 1.5]
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "bernoulli", "productions", "characters"])
+def test_draws_are_of_the_law_that_nll_is_of(kind: str) -> None:
+    # under its own law the score, the gradient of the log-likelihood, has mean 0: true of no other draws
+    grammar = "%start S\n%max_len 3\nS -> 'a' S | 'b' S 'c' | S 'd' S | 'e'"
+    likelihoods: dict[str, tuple[Likelihood, tuple[int, ...]]] = {
+        "gaussian": (Gaussian(variance=0.2), (3,)),
+        "bernoulli": (Bernoulli(), (3,)),
+        "productions": (Productions(grammar=grammar), (3,)),
+        "characters": (Characters(grammar=grammar), (4,)),
+    }
+    likelihood, shape = likelihoods[kind]
+    rng = torch.Generator().manual_seed(0)
+    point = 2 * torch.randn(likelihood.parameters(shape), generator=rng, dtype=torch.float64)
+    parameters = point.expand(20_000, *point.shape).clone().requires_grad_()
+    likelihood.nll(parameters, likelihood.sample(parameters.detach(), rng)).sum().backward()
+    scores = parameters.grad
+    assert scores is not None
+    error = scores.std(0) / math.sqrt(len(scores))
+    assert (scores.mean(0).abs() <= 5 * error + 1e-12).all()
+    assert error.max() > 0

@@ -120,15 +120,15 @@ def test_padding_counts_nothing() -> None:
 
 def test_what_is_decoded_honours_the_reserve_rule() -> None:
     logits = logits_for(PRODUCTIONS, 300)
-    free = PRODUCTIONS.model_copy(update={"reserve": False})
-    for decoded in (PRODUCTIONS.estimate(logits), PRODUCTIONS.sample(logits, rng())):
+    for decoded in (PRODUCTIONS.estimate(logits), PRODUCTIONS.decode(logits, rng())):
         assert PRODUCTIONS.complete(decoded).all()
         assert None not in PRODUCTIONS.text(decoded)
-    for decoded in (free.estimate(logits), free.sample(logits, rng())):
+    assert torch.equal(PRODUCTIONS.sample(logits, rng()), PRODUCTIONS.decode(logits, rng(), reserve=False))
+    for decoded in (PRODUCTIONS.decode(logits, reserve=False), PRODUCTIONS.sample(logits, rng())):
         assert decoded.dtype == torch.int16
-        complete = free.complete(decoded).tolist()
+        complete = PRODUCTIONS.complete(decoded).tolist()
         assert set(complete) == {True, False}
-        assert [sentence is not None for sentence in free.text(decoded)] == complete
+        assert [sentence is not None for sentence in PRODUCTIONS.text(decoded)] == complete
     assert torch.equal(PRODUCTIONS.estimate(logits), EXPRESSIONS.decode(logits).ids.short())
 
 
@@ -224,7 +224,7 @@ def test_characters_are_drawn_by_their_probabilities() -> None:
 # In a run's record
 
 
-@pytest.mark.parametrize("likelihood", [PRODUCTIONS.model_copy(update={"reserve": False}), CHARACTERS])
+@pytest.mark.parametrize("likelihood", [PRODUCTIONS, CHARACTERS])
 def test_it_is_read_back_from_a_record(likelihood: Productions | Characters) -> None:
     spec = Spec(modality="sentence", shape=(15,), likelihood=likelihood)
     again = Spec.model_validate_json(spec.model_dump_json())

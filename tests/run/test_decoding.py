@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from dimecli.data.likelihood import Gaussian, Likelihood
+from dimecli.data.likelihood import Gaussian
 from dimecli.data.sentences import Characters, Productions
 from dimecli.data.spec import Spec
 from dimecli.errors import UserError
 from dimecli.grammar import Grammar
-from dimecli.run.decoding import decode_codes, draws, likelihood_for
+from dimecli.run.decoding import Decoding
 
 GRAMMAR = Grammar.compile("%start S\n%max_len 4\nS -> 'a' S | 'b' S | 'c'").text
 SENTENCE = Spec(modality="sentence", shape=(4,), likelihood=Productions(grammar=GRAMMAR))
@@ -25,21 +25,21 @@ IMAGE = Spec(modality="image", shape=(1, 2, 2), likelihood=Gaussian())
 
 @pytest.mark.parametrize(("decode", "number"), [("argmax", 0), ("sample", 1), ("vote:1", 1), ("vote:25", 25)])
 def test_draws(decode: str, number: int) -> None:
-    assert draws(decode) == number
+    assert Decoding(decode=decode).draws == number
 
 
 @pytest.mark.parametrize(
     "decode", ["", "mean", "vote", "vote:", "vote:0", "vote:-1", "vote:1001", "vote:x", "argmax:2"]
 )
 def test_no_way_to_decode(decode: str) -> None:
-    with pytest.raises(UserError, match=f"--decode {decode}: should be argmax, sample or vote:K with K from 1 to 1000"):
-        likelihood_for(SENTENCE, decode, True)
+    with pytest.raises(ValueError, match="should be argmax, sample or vote:K with K from 1 to 1000"):
+        Decoding(decode=decode)
 
 
-def test_the_reserve_rule_is_switched_off_where_there_is_one() -> None:
-    assert likelihood_for(SENTENCE, "vote:3", True) is SENTENCE.likelihood
-    assert likelihood_for(SENTENCE, "argmax", False) == Productions(grammar=GRAMMAR, reserve=False)
-    assert likelihood_for(IMAGE, "sample", True) is IMAGE.likelihood
+def test_what_suits_the_data() -> None:
+    Decoding(decode="vote:3", reserve=False).check(SENTENCE)
+    Decoding(decode="vote:3").check(TEXT)
+    Decoding(decode="sample").check(IMAGE)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_the_reserve_rule_is_switched_off_where_there_is_one() -> None:
 )
 def test_what_does_not_suit_the_data(spec: Spec, decode: str, reserve: bool, says: str) -> None:
     with pytest.raises(UserError, match=says):
-        likelihood_for(spec, decode, reserve)
+        Decoding(decode=decode, reserve=reserve).check(spec)
 
 
 def test_a_vote_counts_complete_sentences_only() -> None:
@@ -60,7 +60,7 @@ def test_a_vote_counts_complete_sentences_only() -> None:
     likelihood = Productions(grammar=GRAMMAR)
     drawn = torch.randint(0, 4, (15, 40, 4), generator=rng).where(torch.rand(15, 40, 1, generator=rng) < 0.7, 1)
     model: Any = Model(list(drawn))
-    found = decode_codes(model, torch.zeros(40, 2), likelihood, "vote:15", rng)
+    found = Decoding(decode="vote:15")(model, torch.zeros(40, 2), rng)
     for row in range(40):
         sentences = [tuple(ids) for ids in drawn[:, row].tolist()]
         complete = [
@@ -74,27 +74,28 @@ def test_a_vote_counts_complete_sentences_only() -> None:
 class Model:
     """Draws what comes next of a sequence; its estimate is -1."""
 
+    spec = SENTENCE
+
     def __init__(self, values: Sequence[list[int] | torch.Tensor]) -> None:
         self.values = iter(values)
-        self.likelihoods: list[Likelihood | None] = []
+        self.reserved: list[bool] = []
 
-    def generate(
-        self, z: Any, rng: torch.Generator | None = None, likelihood: Likelihood | None = None
-    ) -> torch.Tensor:
-        self.likelihoods.append(likelihood)
+    def generate(self, z: Any, rng: torch.Generator | None = None, reserve: bool = True) -> torch.Tensor:
+        self.reserved.append(reserve)
         return torch.full((1, 4), -1) if rng is None else torch.as_tensor(next(self.values)).view(-1, 4)
 
 
+@pytest.mark.parametrize("reserve", [True, False])
 @pytest.mark.parametrize(
     ("decode", "expected"), [("argmax", [-1] * 4), ("sample", [2, 3, 3, 3]), ("vote:4", [0, 2, 3, 3])]
 )
-def test_decode_codes(decode: str, expected: list[int]) -> None:
+def test_ways_to_decode(decode: str, reserve: bool, expected: list[int]) -> None:
     model: Any = Model([[2, 3, 3, 3], [0, 0, 0, 0], [0, 2, 3, 3], [0, 2, 3, 3]])
-    likelihood = Productions(grammar=GRAMMAR, reserve=False)
-    assert decode_codes(model, torch.zeros(1, 2), likelihood, decode, torch.Generator()).tolist() == [expected]
-    assert set(map(id, model.likelihoods)) == {id(likelihood)}
+    decoding = Decoding(decode=decode, reserve=reserve)
+    assert decoding(model, torch.zeros(1, 2), torch.Generator()).tolist() == [expected]
+    assert set(model.reserved) == {reserve}
 
 
-def test_a_vote_of_one_is_a_draw_of_an_image() -> None:
-    model: Any = SimpleNamespace(generate=lambda z, rng, likelihood: z + 1)
-    assert decode_codes(model, torch.zeros(2, 4), Gaussian(), "sample", torch.Generator()).tolist() == [[1] * 4] * 2
+def test_a_draw_of_an_image() -> None:
+    model: Any = SimpleNamespace(spec=IMAGE, generate=lambda z, rng, reserve: z + 1)
+    assert Decoding(decode="sample")(model, torch.zeros(2, 4), torch.Generator()).tolist() == [[1] * 4] * 2

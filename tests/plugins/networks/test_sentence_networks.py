@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import chi2, chisquare
 from torch import nn
 
 from dimecli.data.samples import Samples
@@ -132,7 +133,12 @@ def test_paper_sizes(symbols: int, conv: tuple[int, int, int], dense: int) -> No
 
 
 def greedy(
-    decoder: Autoregressive, z: torch.Tensor, likelihood: Productions | Characters, steps: int, symbols: int
+    decoder: Autoregressive,
+    z: torch.Tensor,
+    likelihood: Productions | Characters,
+    steps: int,
+    symbols: int,
+    reserve: bool,
 ) -> torch.Tensor:
     """`(B, T)` ids, each step by a whole forward pass over what was chosen so far, row by row on lists."""
     grammar = likelihood.compiled
@@ -150,7 +156,7 @@ def greedy(
             else:
                 top, rest = stack[-1], sum(int(grammar.min_len[symbol]) for symbol in stack[:-1])
                 left = steps - step - 1
-                allowed = [p for p in grammar.by_lhs[top] if not likelihood.reserve or rest + grammar.owed[p] <= left]
+                allowed = [p for p in grammar.by_lhs[top] if not reserve or rest + grammar.owed[p] <= left]
             best = max(allowed, key=lambda p: scores[p])
             ids.append(best)
             if isinstance(likelihood, Productions) and best != grammar.pad:
@@ -163,7 +169,7 @@ def greedy(
 def test_autoregressive_decoding_is_greedy(kind: str) -> None:
     torch.manual_seed(0)
     grammar = Grammar.compile(GRAMMARS["expressions"])
-    likelihood: Productions | Characters = Productions(grammar=grammar.text, reserve=kind == "reserve")
+    likelihood: Productions | Characters = Productions(grammar=grammar.text)
     if kind == "characters":
         likelihood = Characters(grammar=grammar.text)
     spec = Spec(modality="sentence", shape=(9,), likelihood=likelihood)
@@ -172,16 +178,15 @@ def test_autoregressive_decoding_is_greedy(kind: str) -> None:
     assert isinstance(decoder, Autoregressive)
     nn.init.normal_(decoder.output[1].weight, std=3)  # type: ignore[index, union-attr]  # decisive logits
     z = 4 * torch.randn(12, 3, dtype=torch.float64)
-    expected = greedy(decoder, z, likelihood, steps, symbols)
+    reserve = kind != "no-reserve"
+    expected = greedy(decoder, z, likelihood, steps, symbols, reserve)
     assert len(expected.unique(dim=0)) > 6
-    assert torch.equal(decoder.generate(z, likelihood, None), expected)
+    assert torch.equal(decoder.generate(z, likelihood, None, reserve), expected)
     complete = likelihood.complete(expected)
-    assert complete.all() == (kind != "no-reserve")
+    assert complete.all() == reserve
 
 
 def test_autoregressive_draws_follow_its_probabilities() -> None:
-    from scipy.stats import chisquare
-
     torch.manual_seed(0)
     grammar = Grammar.compile(WORDS)
     spec = Spec(modality="sentence", shape=(4,), likelihood=Productions(grammar=grammar.text))
@@ -222,6 +227,24 @@ def test_autoregressive_draws_come_from_the_generator() -> None:
     assert torch.equal(first, model.generate(z, torch.Generator().manual_seed(1)))
     assert not torch.equal(first, model.generate(z, torch.Generator().manual_seed(2)))
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize("autoregressive", [True, False])
+def test_samples_of_the_model_are_of_the_law_that_nll_is_of(autoregressive: bool) -> None:
+    torch.manual_seed(0)
+    grammar = Grammar.compile(WORDS)
+    spec = Spec(modality="sentence", shape=(4,), likelihood=Productions(grammar=grammar.text))
+    decoder = GrammarTransformer(width=16, layers=1, autoregressive=autoregressive).decoder(spec, 3).double()
+    model = Autoencoder(spec, nn.Identity(), decoder, 3).eval()
+    z, n = torch.randn(1, 3, dtype=torch.float64), 4000
+    drawn = model.sample(z.expand(n, -1), torch.Generator().manual_seed(3))
+    rows, counts = drawn.unique(dim=0, return_counts=True)
+    assert not spec.likelihood.complete(rows).all()  # type: ignore[union-attr]  # some break off
+    expected = n * torch.exp(-model.nll(rows, z.expand(len(rows), -1)))
+    common = expected > 5
+    chi_square = ((counts - expected).square() / expected)[common].sum().item()
+    assert chi2.sf(chi_square, int(common.sum())) > 0.001
+    assert expected.sum().item() == pytest.approx(n, rel=0.05)  # nearly every row was drawn
 
 
 @settings(derandomize=True, deadline=None, max_examples=20)
