@@ -234,6 +234,8 @@ class Language(Plugin):
     kind = "grammar"
     group = "dimecli.grammars"
 
+    source: ClassVar[str] = "length"
+    """Where sentences to train on come from unless `--source` says."""
     sources: ClassVar[frozenset[str]] = frozenset()
     """Names of data sets of its own, for `--source`."""
 

@@ -7,3 +7,5 @@ from dimecli.plugin import Language
 
 class Smiles(Language):
     """Molecules in SMILES: the syntax of the OpenSMILES specification, without valences."""
+
+    source = "pcfg"  # derivations at random are molecules of rare elements, wherever they are long

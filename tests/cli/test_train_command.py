@@ -126,6 +126,7 @@ def test_a_grammar_is_a_dataset(dime: Dime, words: tuple[str, ...]) -> None:
 
 def test_a_grammar_in_a_file_is_a_dataset(dime: Dime, tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_text("[dataset]\ngrammar = 'mine.cfg'\nsource = 'pcfg'\n")
+    (tmp_path / "mine.cfg").write_text("S -> 'a' S | 'b'")
     dataset = dime("train", "--config", "x.toml", "--dry-run").json["dataset"]
     assert (dataset["name"], dataset["source"]) == ("sentences", "pcfg")
     assert dataset["grammar"] == str(tmp_path / "mine.cfg")

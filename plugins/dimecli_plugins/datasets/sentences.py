@@ -50,7 +50,7 @@ class Sentences(Dataset):
         None,
         description="Drawn so that all lengths are as frequent (length), or all derivations (uniform), or by the "
         "weights of the productions (pcfg); read from --data (file); or what the grammar brings along, such as gvae. "
-        "Default: length, or file where --data is given.",
+        "Default: file where --data is given, else what suits the grammar, mostly length.",
     )
     data: Path | None = Field(None, description="Text file with one sentence a line.")
     skip_invalid: bool = Field(False, description="Leave out the lines that are no sentences, instead of stopping.")
@@ -133,7 +133,7 @@ class Sentences(Dataset):
         Raises:
             UserError: the grammar offers no such source.
         """
-        source = self.source or ("length" if self.data is None else "file")
+        source = self.source or (language.source if self.data is None else "file")
         offered = (*_SAMPLED, "file", *sorted(language.sources))
         if source not in offered:
             raise UserError(f"--source {source}: grammar '{self.grammar}' offers {', '.join(offered)}")
