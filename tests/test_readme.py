@@ -39,6 +39,15 @@ def test_the_plugin_is_the_example_s() -> None:
     assert (ROOT / "examples" / "dime-hello" / "dime_hello.py").read_text(encoding="utf-8").endswith(code[1])
 
 
+def test_the_grammar_does_what_is_said() -> None:
+    code = re.search(r"```python\n(import torch\n\nfrom dimecli.grammar.+?)```", README, flags=re.DOTALL)
+    assert code is not None
+    names: dict[str, Any] = {}
+    exec(code[1], names)
+    assert names["grammar"].unparse(names["ids"]) == "x+sin(x+1)"
+    assert None not in names["sentences"]
+
+
 def test_every_path_exists() -> None:
     linked = re.findall(r"\]\((?!http)([^)]+)\)", README)
     assert linked
