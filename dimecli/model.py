@@ -90,4 +90,4 @@ class UnitNorm(nn.Module):
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         """`z / |z|`; a row of zeros stays zero."""
-        return F.normalize(z.float() if z.dtype == torch.bfloat16 else z, dim=1)
+        return F.normalize(z.to(torch.promote_types(z.dtype, torch.float32)), dim=1)

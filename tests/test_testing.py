@@ -428,7 +428,7 @@ BROKEN = {
     ("grammar", "Strangers"): "source 'some', 'abc': ",
     ("grammar", "Empty"): "source 'some' has no sentences",
     ("grammar", "Mute"): "semantics() does not say what ['b'] mean",
-    ("grammar", "OneScore"): "score(sentences) is (1,); return (2,)",
+    ("grammar", "OneScore"): "score(sentences) is (1,); return (200,)",
     ("density", "Forgetful"): "what restore gives is not what fit gave",
     ("density", "Refusing"): "its defaults do not work: --power is missing",
     ("objective", "Heavy"): "its module imports ['PIL']; take it from dimecli.lazy",

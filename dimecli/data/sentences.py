@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from dimecli.grammar.walk import Walk
 
 
+MAX_CHARACTERS = 2**15 - 1
+"""Different characters of a grammar whose ids, and that of the padding, are int16."""
+
+
 def text_lines(content: bytes, source: str) -> list[str]:
     """The lines of UTF-8 text, ended as on any system, without a byte order mark.
 
@@ -155,14 +159,17 @@ class Characters(Sentences):
         """`(n, L)` int16 ids of n sentences; L is the length of the grammar's longest, or 1.
 
         Raises:
+            UserError: the grammar has more characters than int16 has ids.
             ValueError: a sentence is longer, or has a character that no terminal has.
         """
         from dimecli.grammar.count import longest_sentence
 
+        alphabet = self.alphabet
+        if len(alphabet) > MAX_CHARACTERS:
+            raise UserError(f"the grammar has {len(alphabet):,} different characters; at most {MAX_CHARACTERS:,} work")
         longest = max(1, longest_sentence(self.compiled))
         if (length := max(map(len, sentences), default=0)) > longest:
             raise ValueError(f"a sentence of {length} characters; the grammar's longest has {longest}")
-        alphabet = self.alphabet
         if foreign := set().union(*sentences).difference(alphabet):
             raise ValueError(f"{min(foreign)!r} is in no terminal of the grammar")
         points = np.array(sentences, dtype=f"U{longest}").view(np.uint32).reshape(-1, longest)  # 0 after the end

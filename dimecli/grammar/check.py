@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from numpy.typing import NDArray
 
 from dimecli.grammar.ambiguity import find_ambiguity
 from dimecli.grammar.grammar import Grammar
+from dimecli.grammar.lengths import shortest_with
 from dimecli.grammar.messages import brief
 from dimecli.grammar.rules import quoted
 
@@ -33,9 +33,10 @@ def _clashes(grammar: Grammar) -> Iterator[str]:
         return
     pairs = [(long[:cut], long) for long in terminals for cut in range(1, len(long)) if long[:cut] in terminals]
     examples = ", ".join(f"{quoted(short)} begins {quoted(long)}" for short, long in pairs[:_SHOWN])
+    cure = "" if grammar.rules.separator else "; %separator ' ' would part them"
     yield (
         f"terminals clash in the lexer: {examples}{', ...' * (len(pairs) > _SHOWN)}, and what follows can complete it. "
-        "Sentences are read character by character, which is slower"
+        f"Sentences are read character by character, which is slower{cure}"
     )
 
 
@@ -59,19 +60,3 @@ def _unused(grammar: Grammar) -> Iterator[str]:
             f"{len(unused)} of {grammar.pad} productions ({len(unused) / grammar.pad:.0%}) occur in no sentence of at "
             f"most {grammar.max_len} productions, {max(lengths)} would do: {'; '.join(examples)}"
         )
-
-
-def shortest_with(grammar: Grammar) -> Sequence[int]:
-    """For each of the P productions the length of the shortest derivation that it occurs in."""
-    min_len, owed = grammar.min_len.tolist(), grammar.owed.tolist()
-    outside: dict[int, int] = {}  # productions around a nonterminal, by Dijkstra's algorithm
-    queue = [(0, grammar.start)]
-    while queue:
-        around, nonterminal = heapq.heappop(queue)
-        if nonterminal in outside:
-            continue
-        outside[nonterminal] = around
-        for production in grammar.by_lhs[nonterminal]:
-            for child in grammar.children[production]:
-                heapq.heappush(queue, (around + 1 + owed[production] - min_len[child], child))
-    return [outside[int(lhs)] + 1 + least for lhs, least in zip(grammar.lhs, owed, strict=True)]

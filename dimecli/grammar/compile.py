@@ -3,39 +3,27 @@
 from __future__ import annotations
 
 import difflib
-import heapq
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dimecli.errors import UserError
 from dimecli.grammar.grammar import Grammar
+from dimecli.grammar.lengths import ENOUGH, NEVER, default_max_len, shortest
 from dimecli.grammar.messages import brief, mistake
 from dimecli.grammar.rules import Nonterminal, Production, Rules
 from dimecli.grammar.text import MAX_LENGTH
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-ENOUGH = 100_000
-"""Derivations after which the default maximum length stops to grow."""
-LONGEST_DEFAULT = 100
-"""Productions to which the default maximum length may grow."""
-
 _SHOWN = 8  # nonterminals of a cycle
-_NEVER = 2**40  # the length where there is no derivation
 
 
 def compile_rules(rules: Rules, max_len: int | None = None) -> Grammar:
     """The grammar of some rules: checked, without those that no sentence uses, with its constraints.
 
     Duplicate rules are merged (their weights add), unproductive and unreachable ones are dropped, each
-    with a note. Without a maximum length the smallest one is taken that allows `ENOUGH` derivations, at
-    most `LONGEST_DEFAULT`, or that of the longest derivation where the language is finite.
+    with a note. Without a maximum length `default_max_len` chooses one, also with a note.
 
     Args:
         rules: What a file says.
@@ -58,34 +46,6 @@ def compile_rules(rules: Rules, max_len: int | None = None) -> Grammar:
     from dimecli.grammar.constraints import constrain
 
     return constrain(grammar)
-
-
-def shortest(lhs: NDArray[np.int64], children: Sequence[Sequence[int]], nonterminals: int) -> NDArray[np.int64]:
-    """`(N,)` productions in the shortest derivation from each nonterminal; 2^40 where there is none.
-
-    Knuth's generalisation of Dijkstra's algorithm (1977): nonterminals are settled in the order of
-    their lengths, and a production is worth looking at when all of its children are.
-    """
-    lengths = np.full(nonterminals, _NEVER)
-    used_by: list[list[int]] = [[] for _ in range(nonterminals)]
-    for production, below in enumerate(children):
-        for child in below:
-            used_by[child].append(production)
-    unsettled = [len(below) for below in children]
-    total = [1] * len(children)
-    queue = [(1, int(lhs[production])) for production, below in enumerate(children) if not below]
-    heapq.heapify(queue)
-    while queue:
-        length, nonterminal = heapq.heappop(queue)
-        if lengths[nonterminal] < _NEVER:
-            continue
-        lengths[nonterminal] = length
-        for production in used_by[nonterminal]:
-            unsettled[production] -= 1
-            total[production] = min(total[production] + length, _NEVER - 1)  # lengths can grow exponentially
-            if not unsettled[production]:
-                heapq.heappush(queue, (total[production], int(lhs[production])))
-    return lengths
 
 
 def _tables(rules: Rules, productions: Sequence[Production]) -> Grammar:
@@ -147,7 +107,7 @@ def _useful(rules: Rules, productions: list[Production]) -> tuple[list[Productio
     """The productions that some derivation from the start uses, and notes about the others."""
     notes = []
     grammar = _tables(rules, productions)
-    productive = [length < _NEVER for length in grammar.min_len]
+    productive = [length < NEVER for length in grammar.min_len]
     if not productive[grammar.start]:
         line = next(p.line for p in productions if p.lhs == rules.start)
         raise mistake(
@@ -179,7 +139,7 @@ def _refuse_cycles(grammar: Grammar) -> None:
     """Refuse `A =>+ A`, also where the other symbols on the way are nullable."""
     silent = [p for p, production in enumerate(grammar.productions) if len(production.rhs) == len(grammar.children[p])]
     lengths = shortest(grammar.lhs[silent], [grammar.children[p] for p in silent], len(grammar.nonterminals))
-    nullable = lengths < _NEVER
+    nullable = lengths < NEVER
     units: dict[tuple[int, int], Production] = {}
     for p in silent:
         children = grammar.children[p]
@@ -211,23 +171,7 @@ def _max_len(grammar: Grammar, max_len: int | None) -> tuple[int, list[str]]:
             f"sentence, to {MAX_LENGTH}. Got {wanted}."
         )
     if max_len is None:
-        max_len, total = _default_max_len(grammar, least)
+        max_len, total = default_max_len(grammar)
         some = f"at least {ENOUGH:,}" if total >= ENOUGH else f"{total:,}"
-        return max_len, [f"max_len {max_len} is taken, up to which there are {some} derivations; %max_len sets it"]
+        return max_len, [f"max_len {max_len} is taken (derivations up to there: {some}); %max_len sets it"]
     return max_len, []
-
-
-def _default_max_len(grammar: Grammar, least: int) -> tuple[int, int]:
-    """A maximum length, and how many derivations there are up to it, which is rounded where they are many."""
-    from dimecli.grammar.inside import LOG, Forests
-
-    forests = Forests(grammar)
-    most = max(least, LONGEST_DEFAULT)
-    limit = least
-    while True:
-        limit = min(2 * limit, most)
-        logs = forests.inside(np.zeros(grammar.pad), LOG, limit)[1 + grammar.start]
-        totals = np.exp(np.logaddexp.accumulate(logs).clip(max=2 * math.log(ENOUGH))).round()
-        if totals[-1] >= ENOUGH or limit == most:
-            length = int(np.searchsorted(totals, min(ENOUGH, totals[-1])))
-            return length, int(totals[length])

@@ -15,23 +15,23 @@ Symbols = tuple[int, ...]
 class First:
     """FIRST sets and nullability (Aho, Sethi and Ullman, 1986, section 4.4). Sets of tokens are bit masks."""
 
-    nullable: tuple[bool, ...]
-    first: tuple[int, ...]
+    nullable: Sequence[bool]
+    first: Sequence[int]
 
     @staticmethod
     def of(lhs: Sequence[int], rhs: Sequence[Symbols], nonterminals: int) -> First:
         """The sets of the nonterminals 0 .. N-1 under the productions `lhs[p] -> rhs[p]`."""
-        sets = First((False,) * nonterminals, (0,) * nonterminals)
-        while True:
-            nullable, first = list(sets.nullable), list(sets.first)
-            for left, right in zip(lhs, rhs, strict=True):
-                mask, empty = sets.begin(right)
-                first[left] |= mask
-                nullable[left] |= empty
-            grown = First(tuple(nullable), tuple(first))
-            if grown == sets:
-                return sets
-            sets = grown
+        nullable, first = [False] * nonterminals, [0] * nonterminals
+        growing, changed = First(nullable, first), True
+        rules = list(zip(lhs, rhs, strict=True))
+        while changed:
+            changed = False
+            rules.reverse()  # long chains of productions take one pass in one of the two directions
+            for left, right in rules:
+                mask, empty = growing.begin(right)
+                if mask & ~first[left] or empty > nullable[left]:
+                    first[left], nullable[left], changed = first[left] | mask, nullable[left] or empty, True
+        return First(tuple(nullable), tuple(first))
 
     def begin(self, symbols: Iterable[int]) -> tuple[int, bool]:
         """The tokens that a row of symbols can begin with, and whether all of it can be empty."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from dimecli.grammar.rules import Nonterminal, Production, Rules
 from dimecli.lazy import np
@@ -20,6 +20,21 @@ if TYPE_CHECKING:
     from dimecli.grammar.parse import Parser
     from dimecli.grammar.sample import Sampler
     from dimecli.grammar.walk import Tables
+
+
+Array = TypeVar("Array", bound="NDArray[Any]")
+
+
+def _table(make: Callable[[Grammar], Array]) -> cached_property[Array]:
+    """A cached property that is an array which nobody can write to."""
+
+    @wraps(make)
+    def fixed(grammar: Grammar) -> Array:
+        array = make(grammar)
+        array.flags.writeable = False
+        return array
+
+    return cached_property(fixed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +61,9 @@ class Grammar:
     origin: NDArray[np.int64]
     base: Grammar | None = None
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.origin.flags.writeable = False
 
     @staticmethod
     def compile(text: str, source: str = "grammar", max_len: int | None = None) -> Grammar:
@@ -106,7 +124,7 @@ class Grammar:
         used = [symbol for production in self.productions for symbol in production.rhs if isinstance(symbol, str)]
         return tuple(dict.fromkeys(used))
 
-    @cached_property
+    @_table
     def lhs(self) -> NDArray[np.int64]:
         """`(P,)` numbers of the left-hand sides."""
         return np.array([self.number[production.lhs.name] for production in self.productions])
@@ -124,19 +142,19 @@ class Grammar:
             for production in self.productions
         )
 
-    @cached_property
+    @_table
     def min_len(self) -> NDArray[np.int64]:
         """`(N,)` productions in the shortest derivation from each nonterminal."""
-        from dimecli.grammar.compile import shortest
+        from dimecli.grammar.lengths import shortest
 
         return shortest(self.lhs, self.children, len(self.nonterminals))
 
-    @cached_property
+    @_table
     def owed(self) -> NDArray[np.int64]:
         """`(P,)` productions that the right-hand side of each production needs at least."""
         return np.array([sum(int(self.min_len[child]) for child in children) for children in self.children])
 
-    @cached_property
+    @_table
     def mask(self) -> NDArray[np.bool_]:
         """`(N + 1, P + 1)`: which ids may follow where a nonterminal is to be rewritten; row N is the end."""
         mask = np.zeros((len(self.nonterminals) + 1, self.pad + 1), dtype=bool)
@@ -144,7 +162,7 @@ class Grammar:
         mask[-1, -1] = True
         return mask
 
-    @cached_property
+    @_table
     def weights(self) -> NDArray[np.float64]:
         """`(P,)` probabilities of the productions of each nonterminal; uniform where the file gives no weights.
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dimecli.errors import UserError, did_you_mean
+from dimecli.grammar.messages import brief
 from dimecli.plugin import Language
 from dimecli.registry import make, names
 
@@ -24,8 +26,8 @@ def find_language(name: str) -> Language:
     """
     if name in names("grammar"):
         return make("grammar", name)  # type: ignore[no-any-return]
-    if not Path(name).is_file():
-        raise UserError(f"no grammar and no file named '{name}'.{did_you_mean(name, names('grammar'))}")
+    if not os.path.isfile(name):
+        raise UserError(f"no grammar and no file named '{brief(name)}'.{did_you_mean(name, names('grammar'))}")
     return _File(path=Path(name))
 
 

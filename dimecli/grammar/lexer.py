@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from dimecli.grammar.grammar import Grammar
 
 
+MOST_LOOKS = 1_000_000
+"""At terminals that begin alike: a second's work."""
+
+
 class Lexer:
     """Reads sentences of a grammar as token ids 0 .. V-1; `end` is V, and what no token matches is V+1.
 
@@ -120,20 +124,27 @@ def longest_match_is_safe(terminals: Sequence[str], lhs: Sequence[int], rhs: Seq
 
     It errs where a terminal is read on into what follows it: where `ab` is a terminal, `a` too, and
     what can stand behind `a` begins with `b`. True is certain; False may be overcautious, for only
-    pairs of neighbours are looked at.
+    pairs of neighbours are looked at, and no more than MOST_LOOKS times.
     """
     after = _neighbours(len(terminals), lhs, rhs)
     number = {text: token for token, text in enumerate(terminals)}
     ordered = sorted(terminals)  # those that begin with the same text are neighbours
 
+    looks = 0
+
     def can_follow(token: int, rest: str) -> bool:
-        """Whether what stands behind a token can begin with `rest`."""
+        """Whether what stands behind a token can begin with `rest`, or that took too many looks."""
+        nonlocal looks
         todo, seen = [(token, rest)], {(token, rest)}
         while todo:
             token, rest = todo.pop()
+            looks += len(rest)
+            if looks > MOST_LOOKS:
+                return True
             for place in range(bisect_left(ordered, rest), len(ordered)):
                 if not ordered[place].startswith(rest):
                     break
+                looks += 1
                 if after[token] >> number[ordered[place]] & 1:
                     return True
             for cut in range(1, len(rest)):

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from dimecli.grammar.compile import shortest
 from dimecli.grammar.directives import Count, Nesting
+from dimecli.grammar.lengths import shortest
 
 MOST_PRODUCTIONS = 20_000
 """A grammar that constraints would make larger is refused."""

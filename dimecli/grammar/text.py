@@ -51,7 +51,20 @@ def read_file(path: Path) -> str:
     try:
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: must be UTF-8 text. Byte {error.start} is not.") from error
+        line = content.count(b"\n", 0, error.start) + 1
+        raise mistake(str(path), line, f"must be UTF-8 text. Got the byte {content[error.start]:#x}.") from error
+
+
+def refuse_many(productions: int, source: str, line: int) -> None:
+    """Raise UserError if these are more productions than a grammar may have."""
+    if productions > MAX_PRODUCTIONS:
+        raise mistake(source, line, f"a grammar has at most {MAX_PRODUCTIONS:,} productions.")
+
+
+def refuse_long(production: str) -> None:
+    """Raise ValueError if the text of a production is longer than one may be."""
+    if len(production) > _MAX_CHARACTERS:
+        raise ValueError(f"a production has at most {_MAX_CHARACTERS:,} characters. Got {len(production):,}.")
 
 
 def read_rules(text: str, source: str) -> Rules:
@@ -106,8 +119,7 @@ class _Reader:
             raise ValueError(f"must be NAME -> SYMBOLS | SYMBOLS, terminals in quotes. Got {shown(line)}.")
         self.lhs = lhs.strip() or self.lhs
         alternatives = list(_alternatives(body))
-        if len(self.productions) + len(alternatives) > MAX_PRODUCTIONS:
-            raise ValueError(f"a grammar has at most {MAX_PRODUCTIONS:,} productions.")
+        refuse_many(len(self.productions) + len(alternatives), self.source, number)
         self.productions += (_production(self.lhs, symbols, weight, number) for symbols, weight in alternatives)
 
     def directive(self, number: int, line: str) -> None:
@@ -207,8 +219,7 @@ def _production(lhs: str, symbols: str, weight: float | None, line: int) -> Prod
     from nltk import Nonterminal as Named
 
     text = f"{lhs} -> {symbols}"
-    if len(text) > _MAX_CHARACTERS:
-        raise ValueError(f"a production has at most {_MAX_CHARACTERS:,} characters. Got {len(text):,}.")
+    refuse_long(text)
     try:
         (production,) = CFG.fromstring(text).productions()
     except ValueError as error:

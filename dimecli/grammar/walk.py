@@ -54,7 +54,7 @@ class Tables:
         rows = [*(below[::-1] for below in grammar.children), (end,)]
         width = max(map(len, rows))
         lhs = torch.tensor([*grammar.lhs.tolist(), end])
-        mask = torch.from_numpy(grammar.mask)
+        mask = torch.tensor(grammar.mask)
         min_len = torch.tensor([*grammar.min_len.tolist(), 0])
         owed = torch.tensor([*grammar.owed.tolist(), 0])
         excess = (owed + 1 - min_len[lhs]).clamp(max=_NEVER - 1).int()
@@ -115,18 +115,13 @@ class Walk:
         self._places = torch.arange(width, device=device)
 
     @property
-    def _top(self) -> torch.Tensor:
-        return self._stack.gather(1, self._depth[:, None]).squeeze(1)  # (B,)
-
-    @property
-    def masked(self) -> torch.Tensor:
-        """`(B, P + 1)` bool: the ids that rewrite the nonterminal to be rewritten; P where there is none."""
-        return self.tables.mask.index_select(0, self._top)
-
-    @property
     def allowed(self) -> torch.Tensor:
-        """`(B, P + 1)` bool: those of them that the reserve rule leaves, at least one; without it all."""
-        return self.tables.price.index_select(0, self._top) <= self._spare[:, None]
+        """`(B, P + 1)` bool: the ids that rewrite the nonterminal to be rewritten, P where there is none.
+
+        Of them those that the reserve rule leaves, at least one; without it all.
+        """
+        top = self._stack.gather(1, self._depth[:, None]).squeeze(1)  # (B,)
+        return self.tables.price.index_select(0, top) <= self._spare[:, None]
 
     @property
     def complete(self) -> torch.Tensor:

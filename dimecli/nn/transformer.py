@@ -33,7 +33,6 @@ class Block(nn.Module):
     def forward(self, h: torch.Tensor, bias: torch.Tensor | None = None, causal: bool = False) -> torch.Tensor:
         """`(B, T, width)` to the same; `bias` is added to the attention's `(B, heads, T, T)` logits."""
         query, key, value = self._project(h)
-        bias = None if bias is None else bias.to(query.dtype)  # autocast leaves it alone
         return self._mix(h, F.scaled_dot_product_attention(query, key, value, bias, is_causal=causal))
 
     def step(self, h: torch.Tensor, past: Cache | None) -> tuple[torch.Tensor, Cache]:

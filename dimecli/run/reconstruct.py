@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from dimecli.data.batches import Batches
-from dimecli.data.samples import Samples, Split
-from dimecli.data.sentences import Sentences
+from dimecli.data.samples import Split
+from dimecli.data.sentences import Characters, Sentences
 from dimecli.run.files import write_atomic
 from dimecli.run.pictures import image_grid
 from dimecli.run.run import Run
@@ -43,7 +43,8 @@ class Exact:
     Args:
         exact: Share of all.
         symbols: Share of the symbols, productions or characters without padding, that came back in their place.
-        by_length: For each number of productions its sentences, and the share of them that are exact.
+        by_length: For each number of productions its sentences, and the share of them that are exact; of
+            characters the number that parsing gives, 0 where it gives none.
         wrong: Sentence and reconstruction where they differ; None is a derivation that did not end.
     """
 
@@ -89,7 +90,7 @@ def exact_match(run: Run, found: Reconstructed) -> Exact:
     assert isinstance(likelihood, Sentences)
     before, after = likelihood.text(found.originals), likelihood.text(found.reconstructions)
     same = torch.tensor([a == b for a, b in zip(before, after, strict=True)])
-    lengths = _productions(run.experiment.dataset.load(found.split))[found.indices]
+    lengths = _productions(likelihood, found.originals)
     by_length = {
         int(length): (int((chosen := lengths == length).sum()), same[chosen].float().mean().item())
         for length in lengths.unique()
@@ -104,9 +105,9 @@ def exact_match(run: Run, found: Reconstructed) -> Exact:
     )
 
 
-def _productions(samples: Samples) -> torch.Tensor:
-    """`(N,)` lengths of derivations."""
-    likelihood = samples.spec.likelihood
-    assert isinstance(likelihood, Sentences)
-    assert isinstance(samples.x, torch.Tensor)
-    return (samples.x != likelihood.compiled.pad).sum(1)
+def _productions(likelihood: Sentences, x: torch.Tensor) -> torch.Tensor:
+    """`(n,)` lengths of the derivations of `(n, T)` ids; characters are parsed to know them."""
+    grammar = likelihood.compiled
+    if isinstance(likelihood, Characters):
+        x = torch.from_numpy(grammar.parse_all([str(text) for text in likelihood.text(x)])[0])
+    return (x != grammar.pad).sum(1)

@@ -111,8 +111,7 @@ class Run:
         decoding.check(self.model.spec)
         rng = generator(seed, "decode", self.device)
         parts = [decoding(self.model, part.to(self.device), rng) for part in z.split(_BATCH)]
-        x = torch.cat(parts).cpu()
-        return x.float() if x.is_floating_point() else x
+        return torch.cat(parts).cpu()
 
     def codes(self, split: Split) -> torch.Tensor:
         """`(N, l)` codes of a split; encoded once, then kept in the run until the samples change.

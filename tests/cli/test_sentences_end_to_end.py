@@ -34,7 +34,7 @@ def train(dime: Dime, *words: str) -> str:
 
 @pytest.mark.slow
 def test_expressions(dime: Dime) -> None:
-    run = train(dime, "dime", "--grammar", "expressions", "--size", "600", "--epochs", "2")
+    run = train(dime, "dime", "--grammar", "expressions", "--size", "600", "--epochs", "40")
     sampled = dime("sample", "--density", "gmm", "-n", "20")
     assert sampled.code == 0, sampled.err
     lines = sampled.out.splitlines()
@@ -42,14 +42,20 @@ def test_expressions(dime: Dime) -> None:
     assert "complete 100.0%, valid 100.0%" in sampled.err
     assert Path("runs", run, "samples", "001-gmm.txt").read_text() == sampled.out
 
-    free = dime("sample", "--density", "prior", "--no-reserve", "--decode", "sample", "-n", "200", "--json").json
+    free = dime(
+        "sample", "--density", "prior", "--no-reserve", "--no-distinct", "--decode", "sample", "-n", "200", "--json"
+    ).json
     assert free["complete"] < 1
     assert len(free["sentences"]) == round(200 * free["complete"])
     kept = np.load(free["files"][1])
     assert (kept["samples"].dtype, kept["samples"].shape) == (np.int16, (200, 15))
-    again = dime("sample", "--density", "prior", "--no-reserve", "--decode", "sample", "-n", "200", "--json").json
+    again = dime(
+        "sample", "--density", "prior", "--no-reserve", "--no-distinct", "--decode", "sample", "-n", "200", "--json"
+    ).json
     assert again["sentences"] == free["sentences"], "the seed decides the draws"
-    voted = dime("sample", "--density", "prior", "--no-reserve", "--decode", "vote:9", "-n", "200", "--json").json
+    voted = dime(
+        "sample", "--density", "prior", "--no-reserve", "--no-distinct", "--decode", "vote:9", "-n", "200", "--json"
+    ).json
     assert voted["complete"] > free["complete"]
 
     exact = dime("reconstruct", "--json").json

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -208,6 +209,23 @@ def test_characters_that_cannot_be_encoded() -> None:
         CHARACTERS.encode(["x", "x+y"])
     with pytest.raises(ValueError, match="15 characters; the grammar's longest has 14"):
         Characters(grammar=WORDS.text).encode(["go go go go goo"])
+
+
+def test_more_characters_than_int16_has_ids_are_refused() -> None:
+    letters = [chr(point) for point in range(0x20000, 0x20000 + 2**15)]
+    whole = Characters(grammar=large(letters[:-1]))
+    x = whole.encode([letters[0], letters[-2]])
+    assert x[:, 0].tolist() == [0, 2**15 - 2]
+    assert whole.text(x) == [letters[0], letters[-2]]
+    with pytest.raises(UserError, match="32,768 different characters; at most 32,767 work"):
+        Characters(grammar=large(letters)).encode([letters[0]])
+
+
+def large(letters: Sequence[str]) -> str:
+    """A grammar with many characters in few productions."""
+    chunks = ("".join(letters[start : start + 5000]) for start in range(1, len(letters), 5000))
+    words = [letters[0], letters[-1], *chunks]
+    return Grammar.compile("%max_len 1\n" + "\n".join(f"S -> '{word}'" for word in words)).text
 
 
 def test_characters_are_drawn_by_their_probabilities() -> None:

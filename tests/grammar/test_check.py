@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from strategies import grammars
 
 from dimecli.grammar import Grammar
-from dimecli.grammar.check import check, shortest_with
+from dimecli.grammar.check import check
+from dimecli.grammar.lengths import shortest_with
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,11 @@ def test_a_good_grammar_has_no_findings(text: str) -> None:
 def test_a_clash_is_named() -> None:
     (finding,) = check(Grammar.compile("%max_len 9\nS -> 'a' S | 'b' S | 'ab' 'c' S | 'x'"))
     assert "terminals clash in the lexer: 'a' begins 'ab'," in finding
+    assert finding.endswith("slower; %separator ' ' would part them")
+    (finding,) = check(Grammar.compile("%max_len 9\n%forbid 'ab'\nS -> 'a' S | 'b' S | 'ab' 'c' S | 'x'"))
+    assert "'a' begins 'ab'," in finding
+    (finding,) = check(Grammar.compile("%separator ' '\nS -> 'a' S | 'b' S | 'a b' 'c' S | 'x'", max_len=9))[:1]
+    assert finding.endswith("slower")
 
 
 def test_the_many_terminals_of_a_large_grammar_are_compared_quickly() -> None:

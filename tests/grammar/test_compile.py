@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dimecli.errors import UserError
 from dimecli.grammar import Grammar
-from dimecli.grammar.compile import compile_rules, shortest
+from dimecli.grammar.compile import compile_rules
+from dimecli.grammar.lengths import shortest
 from dimecli.grammar.rules import Nonterminal, Production, Rules
 
 NAMES = [Nonterminal(name) for name in "SAB"]
@@ -118,6 +121,9 @@ def test_shortest_is_the_least_fixpoint(rules: list[tuple[int, list[int]]]) -> N
         ("%start S\nA -> 'a'\nS -> 'a' S", "g:3: S derives no sentence"),
         ("S -> 'a'\nS -> A\nA -> B | 'a'\nB -> A", "g:3: A -> B -> A is a cycle"),
         ("S -> S A | 'a'\nA -> ", "g:1: S -> S is a cycle"),
+        ("S -> 'x' | A A\nA -> 'a' | \nA -> S", "g:1: S -> A -> S is a cycle"),
+        ("A -> 'a' | B\nB -> C N\nB -> C\nC -> A\nN -> ", "g:1: A -> B -> C -> A is a cycle"),
+        ("S -> 'a'\nS -> S\nN -> \nS -> S N", "g:2: S -> S is a cycle"),
         ("%max_len 3\nS -> A A 'a'\nA -> B\nB -> 'b'", "g: the maximum length must be from 5,"),
         (
             "\n".join(f"A{i} -> A{i + 1} A{i + 1}" for i in range(60)) + "\nA60 -> 'a'",
@@ -146,6 +152,16 @@ def test_notes_name_lines() -> None:
         "line 4: B -> 'b' is dropped: S does not lead to B",
     )
     np.testing.assert_allclose(grammar.weights, np.array([3, 3, 4]) / 10)
+
+
+def test_notes_of_an_importer_are_kept() -> None:
+    assert compile_rules(replace(rules_of([(NAMES[0], ("a",))]), notes=("left out",)), 1).notes == ("left out",)
+
+
+def test_a_long_cycle_is_cut() -> None:
+    rules = "\n".join(f"A{i} -> 'a' | A{(i + 1) % 9}" for i in range(9))
+    with pytest.raises(UserError, match=r"A0 -> A1 -> .* -> A7 -> \.\.\. is a cycle"):
+        Grammar.compile(rules)
 
 
 def test_a_missing_weight_counts_as_one() -> None:
@@ -188,12 +204,21 @@ def test_default_max_len(text: str, max_len: int, total: int) -> None:
     grammar = Grammar.compile(text)
     assert grammar.max_len == max_len
     shown = "at least 100,000" if total >= 100_000 else str(total)
-    assert grammar.notes == (
-        f"max_len {max_len} is taken, up to which there are {shown} derivations; %max_len sets it",
-    )
+    assert grammar.notes == (f"max_len {max_len} is taken (derivations up to there: {shown}); %max_len sets it",)
     assert sum(grammar.counts[0]) == total
     if total >= 100_000:
         assert sum(grammar.counts[0][:-1]) < 100_000
+
+
+def test_the_default_max_len_lets_every_production_occur() -> None:
+    ways = " | ".join(f"'{n}'" for n in range(400))
+    grammar = Grammar.compile(f"S -> A A | B\nA -> {ways}\nB -> C 'x'\nC -> D 'x'\nD -> 'y'")
+    assert (grammar.max_len, sum(grammar.counts[0])) == (4, 400**2 + 1)
+
+
+def test_the_default_max_len_is_not_long_for_the_sake_of_rare_productions() -> None:
+    chain = "\n".join(f"A{i} -> A{i + 1}" for i in range(150))
+    assert Grammar.compile(f"S -> 'a' S | 'b' | A0\n{chain}\nA150 -> 'x'").max_len == 100
 
 
 def test_a_long_chain_of_rules_compiles() -> None:
@@ -201,3 +226,15 @@ def test_a_long_chain_of_rules_compiles() -> None:
     grammar = Grammar.compile(f"{rules}\nA5000 -> 'c'\n%max_len 5001")
     assert grammar.min_len.max() == 1
     assert len(grammar.productions) == 10_001
+
+
+@pytest.mark.parametrize("table", ["origin", "lhs", "min_len", "owed", "mask", "weights"])
+@pytest.mark.parametrize("constraint", ["", "%nest T 1\n"])
+def test_tables_cannot_be_written_to(table: str, constraint: str) -> None:
+    grammar = Grammar.compile(f"%max_len 6\n{constraint}S -> 'a' S | T\nT -> 'b' T | 'c'")
+    array = getattr(grammar, table)
+    with pytest.raises(ValueError, match="read-only"):
+        array[...] = 0
+    tables = grammar.tables(torch.device("cpu"))
+    tables.mask.fill_(True)
+    assert not grammar.mask.all()

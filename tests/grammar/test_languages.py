@@ -48,6 +48,7 @@ def test_a_grammar_in_a_file_need_not_be_arithmetic(tmp_path: Path) -> None:
     ("name", "message"),
     [
         ("expresions", r"no grammar and no file named 'expresions'\. Did you mean 'expressions'\? Known: boolean"),
+        ("n" * 10_000, r"no grammar and no file named 'n{57}\.\.\.'\."),
         ("no/such.cfg", r"no grammar and no file named 'no/such\.cfg'\."),
     ],
 )

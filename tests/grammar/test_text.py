@@ -155,12 +155,25 @@ def test_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(b"S -> '\xff'", "Byte 6 is not"), (b"#" * (MAX_BYTES + 1), "at most 1,000,000 bytes")]
+    ("content", "message"),
+    [
+        (b"S\r\n-> '\xff'", r"g\.cfg:2: must be UTF-8 text. Got the byte 0xff"),
+        (b"#" * (MAX_BYTES + 1), "at most 1,000,000 bytes"),
+    ],
 )
 def test_unreadable_files(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "g.cfg").write_bytes(content)
     with pytest.raises(UserError, match=message):
         read_file(tmp_path / "g.cfg")
+
+
+def test_as_much_as_is_allowed(tmp_path: Path) -> None:
+    (tmp_path / "g.cfg").write_bytes(b"#" * MAX_BYTES)
+    assert len(read_file(tmp_path / "g.cfg")) == MAX_BYTES
+    begin = "S -> '" + "a" * 9_993
+    assert read_rules(f"{begin}'", "g").productions
+    with pytest.raises(UserError, match=r"at most 10,000 characters\. Got 10,001"):
+        read_rules(f"{begin}a'", "g")
 
 
 def test_no_file(tmp_path: Path) -> None:

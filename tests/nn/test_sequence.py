@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -132,9 +134,9 @@ def test_padding_is_hidden_from_attention() -> None:
     encoder = TransformerEncoder(STEPS, SYMBOLS, 3, 16, 2).double()
     x = torch.tensor([[0, 1, 2, PAD, PAD, PAD, PAD]])
     before = encoder(x)
-    with torch.no_grad():
-        encoder.embedding.weight[:, PAD] += 3
-        encoder.positions[3:] -= 5
+    with torch.no_grad():  # not by a constant, to which layer norms are blind
+        encoder.embedding.weight[:, PAD] += torch.randn(16)
+        encoder.positions[3:] += torch.randn(4, 16)
     torch.testing.assert_close(encoder(x), before)
     with torch.no_grad():
         encoder.positions[2] += torch.randn(16)
@@ -159,6 +161,26 @@ def test_encoder_looks_in_both_directions() -> None:
 
     influence = torch.autograd.functional.jacobian(states, weights).abs().sum((1, 3))  # (T, T)
     assert influence.min() > 0
+
+
+def test_decoder_looks_in_both_directions() -> None:
+    torch.manual_seed(0)
+    decoder = TransformerDecoder(3, STEPS, SYMBOLS, 16, 1).double()
+    z = torch.randn(1, 3, dtype=torch.float64)
+    before = decoder(z)
+    for step in range(STEPS):
+        other = copy.deepcopy(decoder)
+        with torch.no_grad():
+            other.steps.linear.bias.view(STEPS, 16)[step] += torch.randn(16)
+        assert ((other(z) - before).abs().amax((0, 2)) > 1e-9).all()
+
+
+def test_repeat_normalises_over_the_batch() -> None:
+    torch.manual_seed(0)
+    start, z = Repeat(3, 4).double(), torch.randn(64, 3, dtype=torch.float64)
+    hidden = start(z)
+    assert torch.equal(hidden, hidden[:, :1].expand(-1, 4, -1))
+    torch.testing.assert_close(start(100 * z + 7), hidden, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("changed", range(STEPS))

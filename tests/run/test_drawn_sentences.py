@@ -60,12 +60,12 @@ def test_what_is_novel_is_unknown_without_the_training_sentences() -> None:
 @pytest.mark.parametrize(
     ("words", "wanted", "kept", "draws"),
     [
-        (["ac", "bc", "c"], 3, ["ac", "bc", "c"], 3),
-        (["ac", "ac", "aaaa", "c", "bc", "bc"], 3, ["ac", "c", "bc"], 6),  # one repeats, one is incomplete
-        (["c"] * 32, 2, ["c"], 32),  # there are no more
+        (["ac", "bc", "c"], 3, [0, 1, 2], 3),
+        (["ac", "ac", "aaaa", "c", "bc", "bc"], 3, [0, 3, 4], 6),  # two repeat, one is incomplete
+        (["c"] * 32, 2, [0], 32),  # there are no more
     ],
 )
-def test_different_sentences_are_drawn(words: list[str], wanted: int, kept: list[str], draws: int) -> None:
+def test_different_sentences_are_drawn(words: list[str], wanted: int, kept: list[int], draws: int) -> None:
     fake = run(Productions(grammar=GRAMMAR.text), productions("c"))
 
     def draw(count: int) -> Drawn:
@@ -73,8 +73,8 @@ def test_different_sentences_are_drawn(words: list[str], wanted: int, kept: list
         return Drawn(x, torch.arange(len(x))[:, None], {"seed": 0})
 
     first, drawn = first_different(fake, wanted, draw)
-    assert texts(fake, first.x) == kept
-    assert [words[row] for row in first.codes[:, 0]] == kept
+    assert first.codes[:, 0].tolist() == kept
+    assert texts(fake, first.x) == [words[row] for row in kept]
     assert first.conditions == {"seed": 0, "draws": draws}
     assert len(drawn.x) == draws
 

@@ -14,8 +14,10 @@ from dimecli.api import Run, load_run, save_samples, train
 from dimecli.data.samples import Split
 from dimecli.errors import DimeError, UserError
 from dimecli.registry import find, make
+from dimecli.run.decoding import Decoding
 from dimecli.run.files import read_tensors, write_tensors
 from dimecli.run.folder import read_record, update_record
+from dimecli.training.experiment import Experiment
 
 NETWORK = make("network", "mlp", widths=(16,))
 
@@ -188,6 +190,15 @@ def test_data_that_changed_since(tmp_path: Path, split: Split) -> None:
     assert len(changed.codes("test")) == len(changed.samples("test"))
 
 
+def test_test_samples_of_another_spec_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = trained(tmp_path)
+    samples = run.samples("test")
+    other = dataclasses.replace(samples, spec=samples.spec.model_copy(update={"classes": ("other",) * 10}))
+    monkeypatch.setattr(Experiment, "load", lambda *_: other)
+    with pytest.raises(UserError, match="the test samples of 'digits' are not those that run"):
+        run.samples("test")
+
+
 def test_codes_of_test_samples_that_changed_are_encoded_again(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     x, x_test = rng.random((40, 3), dtype=np.float32), rng.random((9, 3), dtype=np.float32)
@@ -274,6 +285,12 @@ def test_samples_that_cannot_be_written_take_no_number(run: Run, monkeypatch: py
     assert sorted((run.path / "samples").glob("*")) == before
 
 
+def test_what_cannot_be_decoded_so_is_told_before_a_fit(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Run, "fit", None)
+    with pytest.raises(UserError, match="--decode vote:3: no two draws of images agree"):
+        run.sample(3, decoding=Decoding(decode="vote:3"))
+
+
 def test_an_unknown_split_is_refused(run: Run) -> None:
     with pytest.raises(UserError, match="no split 'val'; allowed: train, validation, test"):
         run.codes("val")  # type: ignore[arg-type]
@@ -302,9 +319,10 @@ def test_what_is_not_fitted_needs_no_data(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_pictures_of_many_samples_show_the_first(tmp_path: Path) -> None:
     run = trained(tmp_path)
-    picture, arrays = save_samples(run, run.sample(450, "prior"))
+    picture, arrays = save_samples(run, run.sample(401, "prior"))
     assert picture.name == "001-prior-first-400.png"
-    assert len(np.load(arrays)["samples"]) == 450
+    assert len(np.load(arrays)["samples"]) == 401
+    assert save_samples(run, run.sample(400, "prior"))[0].name == "002-prior.png"
 
 
 def test_files_of_a_run_are_as_readable_as_the_umask_says(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from dimecli.grammar.messages import brief, mistake
 from dimecli.grammar.rules import Nonterminal, Production, Rules, Symbol
-from dimecli.grammar.text import MAX_PRODUCTIONS, MAX_SYMBOLS, UNPRINTABLE
+from dimecli.grammar.text import MAX_SYMBOLS, UNPRINTABLE, refuse_long, refuse_many
 
 
 @dataclass(frozen=True)
@@ -155,9 +155,10 @@ class _Expansion:
 
     def append(self, lhs: Nonterminal, alternatives: Sequence[tuple[Symbol, ...]], line: int) -> None:
         """Append productions."""
-        self.productions += (Production(lhs, rhs, None, line) for rhs in alternatives)
-        if len(self.productions) > MAX_PRODUCTIONS:
-            raise ValueError(f"the grammar expands to more than {MAX_PRODUCTIONS:,} productions.")
+        refuse_many(len(self.productions) + len(alternatives), self.source, line)
+        for rhs in alternatives:
+            self.productions.append(Production(lhs, rhs, None, line))
+            refuse_long(str(self.productions[-1]))
 
     def symbols(self, node: Node, rule: Nonterminal) -> tuple[Symbol, ...]:
         """The symbols of a node; new nonterminals are named after `rule`."""

@@ -52,13 +52,13 @@ def read(text: str, source: str) -> Rules:
 
 
 def _definitions(grammar: Lark, source: str) -> Iterator[Definition]:
-    """Lark's rules, then the terminals of several strings; each with the line of the rule that needs it first."""
+    """Lark's rules, then the terminals of several strings; each with its line, or that of the first rule to use it."""
     lines: dict[str, int] = {}
     terminals = {terminal.name: terminal for terminal in grammar.terminals}
     nodes: dict[str, Node] = {}
     for rule in grammar.rules:
         name = str(rule.origin.name)
-        line = lines.setdefault(name, getattr(rule.origin.name, "line", 1))
+        line = lines[name] = getattr(rule.origin.name, "line", lines.get(name, 1))
         parts: list[Node] = []
         for symbol in rule.expansion:
             lines.setdefault(symbol.name, line)

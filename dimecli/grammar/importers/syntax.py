@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from dimecli.grammar.importers.expand import Choice, Definition, Name, Node, Repeat, Series
 from dimecli.grammar.messages import mistake, shown
-from dimecli.grammar.text import MAX_PRODUCTIONS, MAX_SYMBOLS
+from dimecli.grammar.text import MAX_SYMBOLS, refuse_many
 
 MAX_DEPTH = 50
 """Of brackets."""
@@ -98,7 +98,7 @@ class _Parser:
     def __init__(self, tokens: Iterator[Token], source: str) -> None:
         self.tokens, self.source = tokens, source
         self.ahead: deque[Token] = deque()
-        self.line, self.options = 1, 0
+        self.line, self.bars = 1, 0
 
     def kind(self, ahead: int = 0) -> str:
         """The kind of the token at hand, or of one after it; nothing at the end."""
@@ -129,10 +129,9 @@ class _Parser:
         options = [self.series(depth)]
         while self.kind() == "|":
             self.next()
+            self.bars += 1
+            refuse_many(self.bars, self.source, self.line)
             options.append(self.series(depth))
-        self.options += len(options)
-        if self.options > MAX_PRODUCTIONS:
-            raise mistake(self.source, self.line, f"a grammar has at most {MAX_PRODUCTIONS:,} productions.")
         return Choice(tuple(options))
 
     def series(self, depth: int) -> Series:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from dimecli.data.samples import Samples
-from dimecli.data.sentences import Characters
+from dimecli.data.sentences import Characters, Productions
+from dimecli.lazy import torch
 from dimecli_plugins.networks.grammar_conv_gru import GrammarConvGru
 
 
@@ -17,11 +16,12 @@ class Character(GrammarConvGru):
 
     def prepare(self, samples: Samples) -> Samples:
         """The sentences that productions derive, as characters; other samples as they are."""
-        likelihood: Any = samples.spec.likelihood
-        if likelihood.name != "productions":
+        likelihood = samples.spec.likelihood
+        if not isinstance(likelihood, Productions):
             return samples
         characters = Characters(grammar=likelihood.grammar)
-        x = characters.encode(likelihood.text(samples.x))
+        assert isinstance(samples.x, torch.Tensor)
+        x = characters.encode([str(text) for text in likelihood.text(samples.x)])
         return Samples(
             samples.spec.model_copy(update={"shape": tuple(x.shape[1:]), "likelihood": characters}), x, samples.y
         )

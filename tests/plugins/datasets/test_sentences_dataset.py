@@ -74,6 +74,22 @@ def test_drawn_sentences_are_valid_distinct_and_the_same_every_time(source: str 
     assert dataset.read("train").fingerprint() == dataset.read("train").fingerprint()
 
 
+@pytest.mark.parametrize(("max_length", "expected"), [(10, 5000), (16, 4687), (750, 100), (900, 100)])  # 75,000 symbols
+def test_fewer_long_sentences_are_drawn_unless_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_length: int, expected: int
+) -> None:
+    sizes: list[int] = []
+
+    def drawn(grammar: Grammar, size: int, *rest: Any) -> Any:
+        sizes.append(size)
+        return grammar.parse_all(["a" * n for n in range(1, 8)])[0]
+
+    monkeypatch.setattr("dimecli.grammar.distinct.sample_distinct", drawn)
+    path = file(tmp_path, f"%max_len {max_length}\nS -> 'a' S | 'a'", name=f"{max_length}.cfg")
+    Sentences(grammar=str(path)).read("train")
+    assert sizes == [expected]
+
+
 def test_lengths_are_equally_frequent_by_default() -> None:
     lengths = Counter((ids(Sentences(size=1000, max_length=10).read("train")) != EXPRESSIONS.pad).sum(1).tolist())
     assert lengths[2] <= 4, "there are four"
@@ -153,6 +169,8 @@ def test_hold_out_leaves_out_the_best(tmp_path: Path) -> None:
     dataset = Sentences(data=path, hold_out=float(scores[1]), test=0.4)
     assert sorted(texts(dataset)) == sorted(np.array(lines)[scores > scores[1] + 1e-9])
     assert dataset.notes() == [f"left out 3 of 8 sentences that score {scores[1]:g} or better"]
+    rounded = Sentences(data=path, hold_out=float(scores[1]) - 1e-12, test=0.4)  # the last bits may differ
+    assert sorted(texts(rounded)) == sorted(texts(dataset))
     everything = Sentences(data=path, hold_out=-1.0, test=0.4)
     assert sorted(texts(everything)) == sorted(lines)
 
