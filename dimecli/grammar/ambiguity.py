@@ -62,9 +62,12 @@ def _find(grammar: Grammar) -> Ambiguity | None:
 
 def _short(grammar: Grammar) -> Iterator[tuple[str, NDArray[np.int16]]]:
     """Every derivation of the shortest lengths, with its sentence."""
-    for length, total in enumerate(accumulate(grammar.counts[grammar.start])):
+    counts = grammar.counts[grammar.start]
+    for length, total in enumerate(accumulate(counts)):
         if total > ENUMERATED:
             return
+        if not counts[length]:
+            continue
         ids = grammar.enumerate(length)
         yield from zip(_sentences(grammar, ids), ids, strict=True)
 

@@ -9,8 +9,8 @@ from heapq import heappop, heappush
 from dimecli.grammar.first import First, Symbols, by_lhs, members
 from dimecli.grammar.lr import Stuck, too_long
 
-BUDGET = 3_000_000
-"""Items that one sentence may make the parser try, about half a second's work."""
+BUDGET = 1_000_000
+"""Items that one sentence may make the parser try: less than a second's work."""
 
 _Item = tuple[int, int, int]
 """A dotted production with where it begins: weight, dot, origin. The weight is the number of productions
