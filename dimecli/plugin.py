@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
@@ -236,8 +236,8 @@ class Language(Plugin):
 
     source: ClassVar[str] = "length"
     """Where sentences to train on come from unless `--source` says."""
-    sources: ClassVar[frozenset[str]] = frozenset()
-    """Names of data sets of its own, for `--source`."""
+    sources: ClassVar[Mapping[str, Callable[[], Sequence[str]]]] = {}
+    """Data sets of its own by name, for `--source`: each gives its sentences, in their published order."""
 
     def text(self) -> str:
         """The grammar, as `dimecli.grammar.Grammar.compile` reads it."""
@@ -256,10 +256,6 @@ class Language(Plugin):
     @property
     def _module(self) -> Path:
         return Path(inspect.getfile(type(self)))
-
-    def sentences(self, source: str) -> Sequence[str]:
-        """The sentences of one of its `sources`, in their published order."""
-        raise NotImplementedError
 
     def semantics(self) -> Semantics | None:
         """What the terminals mean, for `dimecli.grammar.evaluate`; None where sentences are not evaluated."""

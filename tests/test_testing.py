@@ -289,13 +289,10 @@ class Wide(Halves):
 class GoodGrammar(Language):
     """Words of a and b."""
 
-    sources = frozenset({"some"})
+    sources = {"some": lambda: ("b", "ab")}
 
     def text(self):
         return GRAMMAR
-
-    def sentences(self, source):
-        return ("b", "ab")
 
     def score(self, sentences):
         import numpy as np
@@ -312,15 +309,13 @@ class Endless(GoodGrammar):
 class Strangers(GoodGrammar):
     """Brings along what it does not derive."""
 
-    def sentences(self, source):
-        return ("b", "abc")
+    sources = {"some": lambda: ("b", "abc")}
 
 
 class Empty(GoodGrammar):
     """Brings nothing along."""
 
-    def sentences(self, source):
-        return ()
+    sources = {"some": lambda: ()}
 
 
 class Mute(GoodGrammar):

@@ -9,8 +9,6 @@ import numpy as np
 from dimecli.grammar.inside import COUNT, MAXIMUM, Forests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from dimecli.grammar.grammar import Grammar
@@ -29,19 +27,9 @@ def count(grammar: Grammar, max_len: int) -> tuple[tuple[int, ...], ...]:
 def longest_sentence(grammar: Grammar) -> int:
     """Characters, separators included, of the longest sentence that a derivation within `max_len` gives."""
     between = len(grammar.rules.separator)
-    return max(0, _most(grammar, lambda terminal: len(terminal) + between) - between)
-
-
-def most_tokens(grammar: Grammar) -> int:
-    """Terminals of the sentence that has most of them within `max_len`."""
-    return _most(grammar, lambda _: 1)
-
-
-def _most(grammar: Grammar, size: Callable[[str], int]) -> int:
-    """The largest total size of the terminals of one derivation within `max_len`."""
-    sizes = [sum(size(s) for s in production.rhs if isinstance(s, str)) for production in grammar.productions]
+    sizes = [sum(len(s) + between for s in production.rhs if isinstance(s, str)) for production in grammar.productions]
     table = Forests(grammar).inside(np.array(sizes, dtype=np.float64), MAXIMUM, grammar.max_len)
-    return int(table[1 + grammar.start].max())
+    return max(0, int(table[1 + grammar.start].max()) - between)
 
 
 def enumerate_derivations(grammar: Grammar, length: int) -> NDArray[np.int16]:

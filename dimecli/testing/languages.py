@@ -25,8 +25,8 @@ def check_language(language: Language, where: str) -> None:
     sentences = [str(text) for text in grammar.unparse_all(ids)]
     same = grammar.unparse_all(grammar.parse_all(sentences)[0]) == sentences
     expect(same, f"{where}: parsed and written again, its sentences are others", "report this")
-    for source in sorted(language.sources):
-        own = list(islice(language.sentences(source), _CHECKED))
+    for source, published in sorted(language.sources.items()):
+        own = list(islice(published(), _CHECKED))
         expect(own, f"{where}: source '{source}' has no sentences", "leave it out of `sources`")
         for row, reason in grammar.parse_all(own)[1].items():
             raise AssertionError(f"{where}: source '{source}', {own[row]!r}: {reason}; give sentences of the grammar")

@@ -142,7 +142,7 @@ class Sentences(Dataset):
     def _lines(self, language: Language, source: str) -> Sequence[str]:
         """The lines of the file, or the sentences that the grammar brings along."""
         if self.data is None:
-            return language.sentences(source)
+            return language.sources[source]()
         try:
             content = self.data.expanduser().read_bytes()
         except OSError as error:

@@ -22,8 +22,9 @@ class VAE(Objective):
     decoder of Gaussian data has the variance 1/2 by convention, so that the first term is the
     summed squared error; the loss is then beta times the negative evidence lower bound of a decoder
     with variance beta / 2. At beta = 1 that is far more noise than small images have, and the codes
-    collapse, as they do for sentences of a grammar (KL 1 nat, 1.5 % of sentences reconstructed);
-    the default 0.1 keeps them. Bernoulli pixels have 1, the evidence lower bound.
+    collapse, as they do for sentences of a grammar (a KL of 1 nat and 1.5 % exact reconstruction of
+    unseen `expressions` after 100 epochs on the default 3,600); the default 0.1 keeps them. Bernoulli
+    pixels have 1, the evidence lower bound.
     """
 
     beta: float | None = Field(

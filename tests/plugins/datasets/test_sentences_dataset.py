@@ -158,7 +158,7 @@ def test_the_grammar_s_own_source() -> None:
     dataset = Sentences(source="gvae", size=2000)
     found = texts(dataset)
     assert len(set(found)) == 2000
-    assert set(found) <= set(find_language("expressions").sentences("gvae"))
+    assert set(found) <= set(find_language("expressions").sources["gvae"]())
 
 
 def test_hold_out_leaves_out_the_best(tmp_path: Path) -> None:
