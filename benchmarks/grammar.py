@@ -236,7 +236,7 @@ Parser = Callable[[Sequence[str]], tuple[NDArray[np.int16], Any]]
 
 def language(name: str) -> Grammar:
     """A bundled grammar, compiled anew."""
-    grammar: Grammar = make("grammar", name).compile(MAX_LEN[name])
+    grammar: Grammar = make("grammar", name, max_length=MAX_LEN[name]).compile()
     return grammar
 
 

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from dimecli.console import Reporter
 from dimecli.errors import UserError
-from dimecli.plugin import Dataset, Network, Objective, Plugin
+from dimecli.plugin import Dataset, Density, Executor, Network, Objective, Plugin, Problem, Search
 from dimecli.registry import make
 from dimecli.run.folder import find_run, runs_folder
 from dimecli.run.reconstruct import reconstruct
 from dimecli.run.run import Drawn, Run
 from dimecli.run.save import save_samples
 from dimecli.run.sentences import Rates, first_different, rates, texts, write_sentences
-from dimecli.settings import checked
+from dimecli.search.folder import find_search
+from dimecli.search.settings import SearchSettings
+from dimecli.search.study import Study, study
+from dimecli.search.watch import Watch
+from dimecli.settings import Settings, checked
 from dimecli.training.experiment import Experiment
 from dimecli.training.settings import TrainSettings
 from dimecli.training.start import resume as resume_training
 from dimecli.training.start import start
 
+_S = TypeVar("_S", bound=Settings)
+
 __all__ = [
     "Drawn",
     "Rates",
     "Run",
+    "Study",
+    "bo",
     "first_different",
     "load_run",
     "rates",
@@ -34,6 +43,7 @@ __all__ = [
     "save_samples",
     "texts",
     "train",
+    "train_on",
     "write_sentences",
 ]
 
@@ -73,6 +83,60 @@ def train(
     return Run(start(experiment, runs_folder(runs), reporter or Reporter(quiet=True)), None)
 
 
+def train_on(grammar: str, *, runs: Path | str | None = None, reporter: Reporter | None = None, **options: Any) -> Run:
+    """Train DIME on sentences of a grammar, a name or a file; `options` are fields of `TrainSettings`."""
+    return train("dime", make("dataset", "sentences", grammar=grammar), runs=runs, reporter=reporter, **options)
+
+
+def bo(
+    run: Run,
+    problem: Problem | str | None = None,
+    search: Search | str = "bo",
+    *,
+    density: Density | str = "gmm",
+    executor: Executor | str | None = None,
+    baselines: Sequence[str] = (),
+    settings: SearchSettings | None = None,
+    resume: bool = False,
+    reporter: Reporter | None = None,
+    **options: Any,
+) -> Study:
+    """Search the codes of a run for sentences that are good at something.
+
+    Args:
+        run: Of sentences of a grammar.
+        problem: A name, or a plugin with options; None takes that of the grammar.
+        search: The same.
+        density: The same; what random codes are drawn from.
+        executor: The same; None takes this process where the problem is cheap, others where it is not.
+        baselines: Names of searches that spend the same budget, to compare with.
+        settings: How to search; or give its fields as further keywords, such as `rounds=10`.
+        resume: Go on with the newest search of the run that was interrupted.
+        reporter: Told how it goes; by default nobody is.
+        **options: Fields of `SearchSettings`; none of them together with `settings`.
+
+    Raises:
+        UserError: a name or an option is wrong, or the parts do not suit each other.
+        DimeError: the search failed.
+    """
+    named = problem or (run.language and run.language.problem)
+    if named is None:
+        raise UserError(f"the grammar of run {run.path.name} has no problem of its own; name one")
+    task: Problem = _plugin("problem", named)
+    told = reporter or Reporter(quiet=True)
+    return study(
+        run,
+        task,
+        _plugin("search", search),
+        _plugin("density", density),
+        _plugin("executor", executor or ("serial" if task.cheap else "processes")),
+        _one_of(SearchSettings, settings, options, "bo"),
+        baselines,
+        find_search(run.path) if resume else None,
+        lambda name, settings: Watch(told, name, settings),
+    )
+
+
 def resume(path: Path | str, *, reporter: Reporter | None = None) -> Run:
     """Go on with a run that was killed, interrupted or failed; it ends with the bits of one that was not."""
     return Run(resume_training(Path(path), reporter or Reporter(quiet=True)), None)
@@ -87,10 +151,14 @@ def _plugin(kind: str, given: Plugin | str) -> Any:
     return make(kind, given) if isinstance(given, str) else given
 
 
-def _settings(given: TrainSettings | None, options: dict[str, Any]) -> TrainSettings:
+def _one_of(kind: type[_S], given: _S | None, options: dict[str, Any], function: str) -> _S:
     if given and options:
-        raise UserError(f"train() got settings and also {', '.join(options)}; give one of the two")
-    settings = given or checked(TrainSettings, options)
+        raise UserError(f"{function}() got settings and also {', '.join(options)}; give one of the two")
+    return given or checked(kind, options)
+
+
+def _settings(given: TrainSettings | None, options: dict[str, Any]) -> TrainSettings:
+    settings = _one_of(TrainSettings, given, options, "train")
     if settings.threads not in (None, torch.get_num_threads()):
         raise UserError(
             f"threads: set torch.set_num_threads({settings.threads}) yourself; the command line's --threads does"

@@ -50,21 +50,29 @@ class Reporter:
             self._console.print(text, markup=False, soft_wrap=True)
 
     @contextmanager
-    def progress(self, description: str, total: int, unit: str) -> Iterator[Progress]:
-        """A bar on a terminal, a plain line now and then elsewhere, as long as the context lasts."""
+    def progress(self, description: str, total: int, unit: str, transient: bool = False) -> Iterator[Progress]:
+        """A bar on a terminal, a plain line now and then elsewhere, as long as the context lasts.
+
+        Args:
+            description: What goes on.
+            total: When it is done.
+            unit: What is counted, in the singular.
+            transient: Leave nothing of it, because something better is told at the end.
+        """
         if self.quiet:
             yield Progress()
         elif sys.stderr.isatty():
             from rich.live import Live
 
-            with Live(console=self._console, auto_refresh=False) as live:
+            with Live(console=self._console, auto_refresh=False, transient=transient) as live:
                 bar = _Bar(live, description, total, unit)
                 yield bar
                 bar.finish()
         else:
             lines = _Lines(self, description, total, unit)
             yield lines
-            lines.finish()
+            if not transient:
+                lines.finish()
 
 
 class _Timed(Progress, ABC):

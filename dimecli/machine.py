@@ -22,6 +22,13 @@ def set_up(threads: int | None) -> None:
     torch.backends.cudnn.deterministic = True
 
 
+def physical_cores() -> int:
+    """CPU cores that this process may use, threads of the same core counted once."""
+    from loky import cpu_count
+
+    return int(cpu_count(only_physical_cores=True))
+
+
 def pick_device(name: str) -> torch.device:
     """The device called `auto`, `cpu`, `cuda` or `mps`; auto takes a GPU if there is one.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from dimecli.lazy import torch
+from dimecli.lazy import np, torch
 
 
 def derive(seed: int, purpose: str) -> int:
@@ -37,3 +37,8 @@ class Noise:
 def generator(seed: int, purpose: str, device: str | torch.device = "cpu") -> torch.Generator:
     """A fresh generator for one purpose of a run."""
     return torch.Generator(device).manual_seed(derive(seed, purpose))
+
+
+def numpy_generator(rng: torch.Generator) -> np.random.Generator:
+    """A fresh generator of numpy's, seeded by a draw from one of torch's."""
+    return np.random.default_rng(int(torch.randint(2**62, (), generator=rng)))

@@ -11,17 +11,21 @@ from dimecli.registry import registered
 from dimecli.testing import check_plugin
 
 BUILT_IN = [(kind, entry.name) for kind in KINDS for entry in registered(kind) if entry.distribution == "dimecli"]
+CLUSTERS = {("executor", "dask")}  # each start imports the library in every worker
 
 
 def test_there_are_some_of_every_kind() -> None:
     assert {kind for kind, _ in BUILT_IN} == set(KINDS)
 
 
-@pytest.mark.parametrize(("kind", "name"), BUILT_IN)
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [pytest.param(*plugin, marks=[pytest.mark.slow] if plugin in CLUSTERS else []) for plugin in BUILT_IN],
+)
 def test_built_in(kind: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # data that happen to lie around would take long
     monkeypatch.delenv("DIME_DATA", raising=False)
     unchecked = check_plugin(kind, name)
     if unchecked:
-        assert kind == "dataset"
+        assert kind in ("dataset", "problem", "executor")
         pytest.skip(unchecked)

@@ -13,7 +13,9 @@ from dimecli.registry import registered
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = sorted({line.partition("#")[0].strip() for line in README.splitlines() if line.startswith("dime train")})
+COMMANDS = sorted(
+    {line.partition("#")[0].strip() for line in README.splitlines() if line.startswith(("dime train", "dime bo"))}
+)
 
 
 def test_the_table_lists_every_built_in_plugin() -> None:
@@ -28,6 +30,8 @@ def test_commands_are_understood(command: str, dime: Callable[..., Any], tmp_pat
     assert toml is not None
     (tmp_path / "experiment.toml").write_text(toml[1])
     (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / "mine.csv").write_text("x,y\n1,2\n")
+    (tmp_path / "score.sh").touch(0o755)
     words = [word for word in shlex.split(command)[1:] if word != "--dry-run"]
     ran = dime(*words, "--dry-run")
     assert ran.code == 0, ran.err

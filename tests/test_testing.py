@@ -294,10 +294,6 @@ class GoodGrammar(Language):
     def text(self):
         return GRAMMAR
 
-    def score(self, sentences):
-        import numpy as np
-        return np.array([len(sentence) for sentence in sentences], dtype=float)
-
 
 class Endless(GoodGrammar):
     """Never ends."""
@@ -326,12 +322,10 @@ class Mute(GoodGrammar):
         return Semantics(variables=("a",))
 
 
-class OneScore(GoodGrammar):
-    """One score for all."""
+class Aimless(GoodGrammar):
+    """Goes with a problem that nobody has."""
 
-    def score(self, sentences):
-        import numpy as np
-        return np.zeros(1)
+    problem = "nobody"
 
 
 class Missing(GoodDataset):
@@ -423,7 +417,7 @@ BROKEN = {
     ("grammar", "Strangers"): "source 'some', 'abc': ",
     ("grammar", "Empty"): "source 'some' has no sentences",
     ("grammar", "Mute"): "semantics() does not say what ['b'] mean",
-    ("grammar", "OneScore"): "score(sentences) is (1,); return (200,)",
+    ("grammar", "Aimless"): "there is no problem 'nobody'; name an installed one",
     ("density", "Forgetful"): "what restore gives is not what fit gave",
     ("density", "Refusing"): "its defaults do not work: --power is missing",
     ("objective", "Heavy"): "its module imports ['PIL']; take it from dimecli.lazy",

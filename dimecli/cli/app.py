@@ -17,6 +17,7 @@ COMMANDS = {
     "train": "Train an autoencoder: 'dime train' alone trains DIME on the bundled digits, in seconds.",
     "sample": "Fit a density to the codes of a run, draw from it and decode.",
     "reconstruct": "Encode and decode the samples of a run, and compare.",
+    "bo": "Search the codes of a run for sentences that are good at something: Bayesian optimization.",
     "grammar": "Check, show, sample and convert context-free grammars, and parse their sentences.",
     "plugins": "List the plugins that are installed, or show what one can be told.",
     "runs": "List the runs, show what one recorded, or remove it.",
@@ -42,10 +43,11 @@ def run(words: Sequence[str]) -> int:
     completing = _words_to_complete()
     try:
         if completing is not None:
-            build_app(completing)([], prog_name="dime")  # Typer answers the shell, and exits
+            build_app(_spelled_out(completing))([], prog_name="dime")  # Typer answers the shell, and exits
         words = _with_default(words)
         if not words[0].startswith("-") and words[0] not in COMMANDS:
             raise UserError(f"no command '{words[0]}'.{did_you_mean(words[0], COMMANDS)}")
+        words = _spelled_out(words)
         code = build_app(words)(list(words), prog_name="dime", standalone_mode=False)
     except (DimeError, typer.TyperException) as error:
         if completing is None:
@@ -114,6 +116,14 @@ def _with_default(words: Sequence[str]) -> list[str]:
     if grouped and (len(words) == 1 or (words[1].startswith("-") and words[1] != "--help")):
         return [words[0], "list", *words[1:]]
     return list(words)
+
+
+def _spelled_out(words: Sequence[str]) -> Sequence[str]:
+    """The line with what its command has short forms for in full."""
+    if not words or words[0] not in COMMANDS:
+        return words
+    module = importlib.import_module(f"dimecli.cli.{words[0]}")
+    return [words[0], *module.spelled_out(words[1:])] if hasattr(module, "spelled_out") else words
 
 
 def _words_to_complete() -> list[str] | None:

@@ -175,7 +175,7 @@ def convert(file: File, output: Output = None) -> None:
 
 
 def _compile(name: str, max_length: int | None) -> Grammar:
-    return find_language(name).compile(max_length)
+    return find_language(name, max_length).compile()
 
 
 def _stdin() -> dict[int, str]:

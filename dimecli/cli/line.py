@@ -52,6 +52,9 @@ class Line:
         words: the command line after the command's name.
         kinds: the kinds of plugins that the command chooses.
         positional: the one of `kinds` that needs no flag; its presets can be chosen.
+
+    Attributes:
+        word: The first word that is no option, as far as that can be told.
     """
 
     def __init__(
@@ -64,14 +67,23 @@ class Line:
         slots = {f"--{'preset' if kind == positional else kind}": str for kind in kinds}
         self._words = words
         self._valued = {flag for flag, annotation in (own | slots).items() if annotation is not bool}
-        self._seen, word = peek(words, self._valued, names(positional) if positional else ())
-        if positional and word is not None:
-            self._seen[f"--{positional}"] = word
+        bare = own.keys() - self._valued
+        self._seen, self.word = peek(words, self._valued, bare, names(positional) if positional else ())
+        if positional and self.word is not None:
+            self._seen[f"--{positional}"] = self.word
         self._taken = {"--help", *own, *slots}
         self._layers = [read_layer(self._seen["--config"])] if "--config" in self._seen else []
         self._tables: dict[str, Table] = {}
         self._slots: list[inspect.Parameter] = []
         self._options: list[inspect.Parameter] = []
+
+    def value(self, option: str) -> str | None:
+        """What was typed for an option of the command itself; None if nothing was."""
+        return self._seen.get(f"--{option}")
+
+    def below(self, layer: Layer) -> None:
+        """Puts options below those of the file; called before anything is added."""
+        self._layers.insert(0, layer)
 
     def gives(self, table: str, option: str) -> bool:
         """Whether a word, a preset or a file gives this option, whichever plugin has it."""
@@ -89,7 +101,7 @@ class Line:
         if name is not None:
             if name not in presets:
                 raise UserError(f"--preset: {entry.kind} '{entry.name}' has no '{name}'.{did_you_mean(name, presets)}")
-            self._layers.insert(0, Layer(f"preset '{name}'", presets[name]))
+            self.below(Layer(f"preset '{name}'", presets[name]))
         text = f"Settings that {entry.kind} '{entry.name}' knows by name: {', '.join(presets) or 'none'}."
         self._slots.append(_slot("preset", help_text(text), presets))
 
@@ -170,10 +182,13 @@ def _slot(name: str, text: str, known: Iterable[str]) -> inspect.Parameter:
     return parameter(name, str, option)
 
 
-def peek(words: Sequence[str], valued: Collection[str], known: Collection[str]) -> tuple[dict[str, str], str | None]:
+def peek(
+    words: Sequence[str], valued: Collection[str], bare: Collection[str], known: Collection[str]
+) -> tuple[dict[str, str], str | None]:
     """Values of the flags in `valued`, and the first word that is no option, before anything is parsed.
 
-    The options of the plugins are not known yet: the word after an unknown flag counts as its value
+    The flags in `bare` have no value.
+    The options of the plugins are not known yet: the word after any other flag counts as its value
     unless it is one of the `known` names.
     """
     seen: dict[str, str] = {}
@@ -188,6 +203,6 @@ def peek(words: Sequence[str], valued: Collection[str], known: Collection[str]) 
             first = first or word
         elif equals:
             seen[flag] = value
-        elif rest and (flag in valued or not (rest[0].startswith("-") or rest[0] in known)):
+        elif rest and flag not in bare and (flag in valued or not (rest[0].startswith("-") or rest[0] in known)):
             seen[flag] = rest.pop(0)
     return seen, first

@@ -266,9 +266,9 @@ class Grammar:
 
 
 @cache
-def compiled(text: str) -> Grammar:
-    """The grammar of a canonical text, compiled once in a process."""
-    return Grammar.compile(text)
+def compiled(text: str, source: str = "grammar", max_len: int | None = None) -> Grammar:
+    """The grammar of a text, compiled once in a process; as `Grammar.compile`."""
+    return Grammar.compile(text, source, max_len)
 
 
 def _made_once(grammar: Grammar, make: Any, key: Any) -> Any:

@@ -47,7 +47,7 @@ class Sampler:
     """
 
     def __init__(self, grammar: Grammar, by: By) -> None:
-        self.grammar = grammar
+        self.grammar, self.by = grammar, by
         weights = grammar.weights if by == "pcfg" else np.ones(grammar.pad)
         with np.errstate(divide="ignore"):
             self.log_weights = np.log(weights)
@@ -81,18 +81,45 @@ class Sampler:
         """
         if not np.isin(lengths, self.lengths).all():
             raise ValueError(f"lengths must be among {self.lengths.tolist()}. Got {np.unique(lengths).tolist()}.")
+        return self._derivations(np.full(len(lengths), self.grammar.start), lengths, rng)
+
+    def subtrees(
+        self, nonterminals: NDArray[np.int64], most: NDArray[np.int64], rng: np.random.Generator
+    ) -> NDArray[np.int16]:
+        """`(n, T)` ids of independent derivations from `(n,)` nonterminals, of at most `(n,)` productions each.
+
+        Raises:
+            ValueError: a nonterminal has no derivation that is so short.
+        """
+        length = np.arange(self.grammar.max_len + 1)
+        log_probs = np.where(length <= most[:, None], self._inside[1 + nonterminals], -np.inf)  # (n, T + 1)
+        short = np.flatnonzero(most < self.grammar.min_len[nonterminals])
+        if len(short):
+            row = short[0]
+            raise ValueError(f"most must be at least {self.grammar.min_len[nonterminals[row]]}. Got {most[row]}.")
+        if self.by == "length":
+            log_probs = np.where(log_probs > -np.inf, 0.0, -np.inf)
+        lengths = (log_probs + rng.gumbel(size=log_probs.shape)).argmax(axis=1)
+        return self._derivations(nonterminals, lengths, rng)
+
+    def _derivations(
+        self, roots: NDArray[np.int64], lengths: NDArray[np.int64], rng: np.random.Generator
+    ) -> NDArray[np.int16]:
+        """`(n, T)` ids from the `(n,)` nonterminals, of the `(n,)` lengths."""
         ids = np.full((len(lengths), self.grammar.max_len), self.grammar.pad, dtype=np.int16)
         for begin in range(0, len(lengths), CHUNK):
             rows = begin + np.argsort(-lengths[begin : begin + CHUNK], kind="stable")  # those at work come first
-            ids[rows] = self._derive(lengths[rows], rng)
+            ids[rows] = self._derive(roots[rows], lengths[rows], rng)
         return ids
 
-    def _derive(self, lengths: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int16]:
-        """`(n, T)` ids of the `(n,)` given lengths, which descend."""
+    def _derive(
+        self, roots: NDArray[np.int64], lengths: NDArray[np.int64], rng: np.random.Generator
+    ) -> NDArray[np.int16]:
+        """`(n, T)` ids from the `(n,)` nonterminals, of the `(n,)` lengths, which descend."""
         everyone = np.arange(len(lengths))
         ids = np.full((len(lengths), self.grammar.max_len), self.grammar.pad, dtype=np.int16)
         stack = np.zeros((len(lengths), self.grammar.max_len + 1), dtype=np.int64)
-        stack[:, 0] = self._state(1 + self.grammar.start, lengths)
+        stack[:, 0] = self._state(1 + roots, lengths)
         top = np.zeros(len(lengths), dtype=np.int64)
         for step in range(int(lengths.max(initial=0))):
             rows = everyone[: np.searchsorted(-lengths, -step)]

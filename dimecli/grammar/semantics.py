@@ -86,7 +86,7 @@ def _constant(number: float, inputs: torch.Tensor) -> torch.Tensor:
     return inputs.new_full(inputs.shape[1:], number)
 
 
-_NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)(e[+-]?\d+)?")
+NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)(e[+-]?\d+)?")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _CONSTANTS = {"pi": math.pi, "e": math.e}
 _FUNCTIONS = {
@@ -118,7 +118,7 @@ def arithmetic(terminals: Iterable[str]) -> Semantics:
     meaning. Results are those of IEEE 754, as numpy has them: 1/0 is infinite, sqrt(-1) NaN.
     """
     given = sorted(set(terminals))
-    numbers = {name: float(name) for name in given if _NUMBER.fullmatch(name)}
+    numbers = {name: float(name) for name in given if NUMBER.fullmatch(name)}
     known = _CONSTANTS.keys() | _FUNCTIONS.keys()
     return Semantics(
         variables=tuple(name for name in given if _NAME.fullmatch(name) and name not in known),

@@ -49,6 +49,22 @@ def append_line(path: Path, line: str) -> None:
         raise DimeError(f"cannot write {path}: {error.strerror}") from error
 
 
+def whole_lines(path: Path) -> list[bytes]:
+    """The lines of a file that only grows; a last one that a kill cut short is removed.
+
+    Raises:
+        DimeError: the system refused.
+    """
+    try:
+        content = path.read_bytes() if path.exists() else b""
+        end = content.rfind(b"\n") + 1
+        if end < len(content):
+            os.truncate(path, end)
+    except OSError as error:
+        raise DimeError(f"{path} cannot be read: {error.strerror}") from error
+    return content[:end].split(b"\n")[:-1]
+
+
 def write_json(path: Path, value: object) -> None:
     """Write a JSON file, atomically; NaN and infinity, which JSON does not have, are refused."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 from datetime import datetime
 from pathlib import Path
 
 from dimecli.errors import DimeError, UserError, did_you_mean
 from dimecli.run.files import write_json
-from dimecli.run.lock import is_training
+from dimecli.run.lock import is_locked
 from dimecli.run.record import Record, check
 
 SCHEMA = 1
@@ -61,7 +62,7 @@ def read_record(path: Path) -> Record:
         schema = record["schema"]
         raise DimeError(f"{file} has schema {schema}, this dimecli reads {SCHEMA}; use the version that wrote it")
     check(record, file)
-    if record["state"] == "running" and not is_training(path):
+    if record["state"] == "running" and not is_locked(path):
         record["state"] = "interrupted"
     return record
 
@@ -87,8 +88,9 @@ def update_record(path: Path, **changes: object) -> None:
 
 
 def list_runs(runs: Path) -> list[Record]:
-    """A row per run, oldest first: run, state, objective, dataset, network, created, seconds, error.
+    """A row per run, oldest first: run, state, objective, dataset, network, grammar, created, seconds, error.
 
+    `grammar` is the dataset's option of that name, where the run is of sentences: a name, or a file's path.
     A run whose record cannot be used is in the state "damaged", with the reason as its error.
 
     Raises:
@@ -105,6 +107,7 @@ def list_runs(runs: Path) -> list[Record]:
             record = read_record(path)
             names = {kind: record["config"][kind]["name"] for kind in ("objective", "dataset", "network")}
             row |= {"state": record["state"], **names, "created": record["created"]}
+            row["grammar"] = record["config"]["dataset"].get("grammar") if _has_sentences(record) else None
             row |= {"seconds": record.get("results", {}).get("seconds"), "error": record.get("error")}
         except DimeError as error:
             row["error"] = str(error)
@@ -120,17 +123,34 @@ def _is_run(path: Path) -> bool:
         return True
 
 
-def find_run(run: str | None, runs: Path) -> Path:
+def _has_sentences(record: Record) -> bool:
+    return bool(record["spec"]["modality"] == "sentence")
+
+
+def newest_run(runs: Path, grammar: str | None = None) -> Path | None:
+    """The folder of the newest finished run, of that grammar (a name or a file) if one is given; None without any."""
+    wanted = {grammar, grammar and os.path.abspath(os.path.expanduser(grammar))}
+    finished = [row for row in list_runs(runs) if row["state"] == "finished"]
+    fitting = [row["run"] for row in finished if grammar is None or row["grammar"] in wanted]
+    return runs / str(fitting[-1]) if fitting else None
+
+
+def find_run(run: str | None, runs: Path, grammar: str | None = None) -> Path:
     """The folder of a run by its name inside `runs` or by its path; without one, the newest that is finished.
+
+    Args:
+        run: Name, path or None.
+        runs: The folder that holds the runs.
+        grammar: The newest run of this grammar, a name or a file; has no say where a run is named.
 
     Raises:
         UserError: there is no such run.
     """
     if run is None:
-        finished = [row["run"] for row in list_runs(runs) if row["state"] == "finished"]
-        if not finished:
-            raise UserError(f"no finished run in {runs}; train one first: dime train")
-        return runs / str(finished[-1])
+        if newest := newest_run(runs, grammar):
+            return newest
+        of, how = (f" of grammar '{grammar}'", f" --grammar {shlex.quote(grammar)}") if grammar else ("", "")
+        raise UserError(f"no finished run{of} in {runs}; train one first: dime train{how}")
     for path in (runs / run, Path(run)):
         if _is_run(path):
             return path
@@ -139,10 +159,10 @@ def find_run(run: str | None, runs: Path) -> Path:
 
 
 def remove_run(path: Path) -> None:
-    """Delete a run's folder, unless a process still trains it.
+    """Delete a run's folder, unless a process still trains it, or searches in it.
 
     Raises:
-        UserError: the run is being trained, or the folder is no run.
+        UserError: the run is being trained or searched, or the folder is no run.
         DimeError: the system does not allow it; the run still stands.
     """
     whole = path.resolve()
@@ -156,8 +176,9 @@ def remove_run(path: Path) -> None:
         raise
     except DimeError as error:
         raise UserError(f"{error}; if it was a run, delete {path} by hand") from error
-    if is_training(path):
-        raise UserError(f"{path.name} is being trained by another process; stop that first")
+    if busy := [folder for folder in folders if is_locked(folder)]:  # searches have locks of their own
+        doing = "trained" if whole in busy else "searched"
+        raise UserError(f"{path.name} is being {doing} by another process; stop that first")
     hidden = whole.with_name(f".{whole.name}.{os.getpid()}")
     try:
         whole.rename(hidden)  # nobody meets a run that is half deleted

@@ -1,4 +1,4 @@
-"""Who trains a run: the process that holds its lock, which the system frees when that process ends, however it ends."""
+"""Who works on a folder: the process that holds its lock, which the system frees when it ends, however it ends."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from typing import IO
 
 from dimecli.errors import DimeError, UserError
 
-_PATIENCE = 1.0  # seconds; `is_training` holds the lock for a moment
+_PATIENCE = 1.0  # seconds; `is_locked` holds the lock for a moment
 
 
 @contextmanager
-def training_lock(path: Path) -> Iterator[None]:
-    """Hold the lock of a run folder; on Windows nothing is locked.
+def lock(path: Path, doing: str) -> Iterator[None]:
+    """Hold the lock of a folder; on Windows nothing is locked.
+
+    Args:
+        path: The folder.
+        doing: What is done to it meanwhile, such as "trained", for the message.
 
     Raises:
         UserError: another process holds it.
@@ -32,15 +36,15 @@ def training_lock(path: Path) -> Iterator[None]:
         deadline = time.monotonic() + _PATIENCE
         while not _try_lock(opened):
             if time.monotonic() > deadline:
-                raise UserError(f"{path.name} is being trained by another process")
+                raise UserError(f"{path.name} is being {doing} by another process")
             time.sleep(0.05)
         if sys.platform != "win32":
             os.register_at_fork(after_in_child=opened.close)  # processes that read samples may outlive a kill
         yield
 
 
-def is_training(path: Path) -> bool:
-    """Whether some process, this one included, trains the run in that folder."""
+def is_locked(path: Path) -> bool:
+    """Whether some process, this one included, holds the lock of that folder."""
     try:
         with (path / "lock").open() as file:
             return not _try_lock(file, shared=True)

@@ -16,7 +16,7 @@ from dimecli.data.spec import Spec
 from dimecli.errors import DimeError, UserError
 from dimecli.machine import pick_device
 from dimecli.model import Autoencoder
-from dimecli.plugin import Density, Fitted
+from dimecli.plugin import Density, Fitted, Language
 from dimecli.registry import entry_of, make
 from dimecli.run.decoding import ARGMAX, Decoding
 from dimecli.run.files import file_hash, read_tensors, write_tensors
@@ -67,6 +67,15 @@ class Run:
         """Seconds, steps, validation terms of the kept weights, gradient shares."""
         results: dict[str, Any] = self.record["results"]
         return results
+
+    @cached_property
+    def language(self) -> Language | None:
+        """What the samples are sentences of, if they are.
+
+        Raises:
+            UserError: its grammar is not installed, or its file is missing.
+        """
+        return self.experiment.dataset.language
 
     @cached_property
     def prior(self) -> Fitted | None:

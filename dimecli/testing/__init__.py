@@ -18,7 +18,10 @@ from dimecli.testing.behaviour import check_behaviour
 from dimecli.testing.expect import expect
 from dimecli.training.settings import TrainSettings
 
-HEAVY = ("torch", "torchvision", "numpy", "scipy", "sklearn", "matplotlib", "PIL", "nltk")
+HEAVY = (
+    *("torch", "torchvision", "numpy", "scipy", "sklearn", "matplotlib", "PIL", "nltk"),
+    *("botorch", "gpytorch", "sympy", "loky", "distributed", "rdkit"),
+)
 """Libraries that no plugin may import before it works: showing its options has to be quick."""
 
 _PRESET_TABLES = ("objective", "dataset", "network", "train")
@@ -45,7 +48,7 @@ def check_plugin(kind: str, name: str) -> str | None:
     try:
         check_behaviour(entry.plugin())
     except UserError as error:
-        if kind == "dataset":  # its data are not here
+        if kind in ("dataset", "problem", "executor"):  # its data, or what it asks, are not here
             return f"{entry}: {error}"
         raise AssertionError(f"{entry}: its defaults do not work: {error}; choose defaults that do") from error
     return None

@@ -6,14 +6,15 @@ from itertools import islice
 
 from dimecli.lazy import np, torch
 from dimecli.plugin import Language
-from dimecli.testing.expect import check_tensor, expect, seeded
+from dimecli.registry import names
+from dimecli.testing.expect import expect, seeded
 
 _CHECKED = 200
 """Sentences to try."""
 
 
 def check_language(language: Language, where: str) -> None:
-    """Decodes wild logits, unparses and parses sentences, and reads, evaluates and scores the plugin's own.
+    """Decodes wild logits, unparses and parses sentences, and reads the plugin's own.
 
     Raises:
         AssertionError: something does not hold; the message says what, and the cure.
@@ -34,6 +35,6 @@ def check_language(language: Language, where: str) -> None:
     if semantics is not None:
         missing = sorted(set(grammar.terminals) - semantics.terminals)
         expect(not missing, f"{where}: semantics() does not say what {missing} mean", "give every terminal a role")
-    scores = language.score(sentences)
-    if scores is not None:
-        check_tensor(torch.as_tensor(scores), (len(sentences),), f"{where}: score(sentences)")
+    if language.problem is not None:
+        known = names("problem")
+        expect(language.problem in known, f"{where}: there is no problem '{language.problem}'", "name an installed one")

@@ -25,7 +25,7 @@ from dimecli.machine import describe, pick_device
 from dimecli.model import Autoencoder
 from dimecli.run.files import file_hash, write_tensors
 from dimecli.run.folder import create_run, read_record, update_record, write_record
-from dimecli.run.lock import training_lock
+from dimecli.run.lock import lock
 from dimecli.run.record import Record
 from dimecli.seeds import derive
 from dimecli.training.experiment import Experiment, from_record
@@ -65,7 +65,7 @@ def start(experiment: Experiment, runs: Path, reporter: Reporter) -> Path:
         ready, first = _prepare(experiment, reporter), distributed.rank() == 0
         created = create_run(runs, experiment.label) if first else runs
         path = Path(distributed.from_first(str(created), ready.trainer.device))
-        with training_lock(path) if first else nullcontext():
+        with lock(path, "trained") if first else nullcontext():
             if first:
                 write_record(path, ready.record())
             _train(ready, path, reporter, resume=False)
@@ -81,7 +81,7 @@ def resume(path: Path, reporter: Reporter) -> Path:
     """
     _unfinished(path)
     first = distributed.rank() == 0
-    with training_lock(path) if first else nullcontext():
+    with lock(path, "trained") if first else nullcontext():
         record = _unfinished(path)  # again: another process may just have finished it
         if (processes := record["machine"].get("processes", 1)) != distributed.world():
             again = f"torchrun --nproc-per-node {processes} -m dimecli" if processes > 1 else "dime"

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 class ExpressionsInfix(Language):
     """Expressions in x with precedence, powers, constants, five functions: tree and string agree."""
 
+    problem = "expression-regression"
+
     def semantics(self) -> Semantics:
         """Python's arithmetic."""
         from dimecli.grammar.grammar import compiled

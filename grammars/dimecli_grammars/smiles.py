@@ -9,3 +9,4 @@ class Smiles(Language):
     """Molecules in SMILES: the syntax of the OpenSMILES specification, without valences."""
 
     source = "pcfg"  # derivations at random are molecules of rare elements, wherever they are long
+    problem = "penalized-logp"

@@ -43,7 +43,7 @@ def test_version(dime: Dime) -> None:
     [
         (
             "trian",
-            "no command 'trian'. Did you mean 'train'? Known: grammar, plugins, reconstruct, runs, sample, train.",
+            "no command 'trian'. Did you mean 'train'? Known: bo, grammar, plugins, reconstruct, runs, sample, train.",
         ),
         ("--versoin", "No such option: --versoin (Possible options: --version)"),
         ("runs remove", "No such command 'remove'."),
@@ -71,6 +71,8 @@ def test_main_exits_with_the_code(dime: Dime) -> None:
         (("sample", "--help"), HEAVY),
         (("reconstruct", "--help"), HEAVY),
         (("grammar", "--help"), HEAVY),
+        (("bo", "--help"), HEAVY),
+        (("bo", "--protocol", "table4", "--help"), HEAVY),
         (("plugins",), HEAVY),
         (("runs",), HEAVY),
     ],
@@ -118,6 +120,10 @@ def complete(shell: str, line: str, folder: Path) -> list[str]:
         ("dime train --grammar rna --sk", {"--skip-invalid"}, {"--epochs"}),
         ("dime grammar show ex", {"expressions", "expressions-infix"}, {"rna"}),
         ("dime reconstruct --split t", {"train", "test"}, {"validation"}),
+        ("dime bo --search tu", {"turbo"}, {"thompson"}),
+        ("dime bo --search evolve --pop", {"--population"}, {"--pool"}),
+        ("dime bo --problem mine.py:f --dire", {"--direction"}, {"--target"}),
+        ("dime bo --protocol ta", {"table3", "table4"}, {"turbo"}),
         ("dime train nonsense --", set(), {"--epochs"}),
     ],
 )

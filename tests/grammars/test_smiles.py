@@ -79,7 +79,7 @@ def test_taxol_needs_less_than_the_277_productions_of_grammarvae() -> None:
         "CC1=C2[C@@]([C@]([C@H]([C@@H]3[C@]4([C@H](OC4)C[C@@H]([C@]3(C(=O)[C@@H]2OC(=O)C)C)O)OC(=O)C)OC(=O)c5ccccc5)"
         "(C[C@@H]1OC(=O)[C@H](O)[C@@H](NC(=O)c6ccccc6)c7ccccc7)O)(C)C"
     )
-    grammar = make("grammar", "smiles").compile(max_len=277)
+    grammar = make("grammar", "smiles", max_length=277).compile()
     assert grammar.unparse(grammar.parse(taxol)) == taxol
 
 

@@ -11,13 +11,14 @@ from dimecli.run.folder import (
     create_run,
     find_run,
     list_runs,
+    newest_run,
     read_record,
     remove_run,
     runs_folder,
     update_record,
     write_record,
 )
-from dimecli.run.lock import training_lock
+from dimecli.run.lock import lock
 
 KINDS = ("objective", "dataset", "network")
 RECORD: dict[str, Any] = {
@@ -59,6 +60,31 @@ def test_newest_finished_run_by_default(tmp_path: Path) -> None:
     assert find_run(str(paths[0]), tmp_path / "elsewhere") == paths[0]
     with pytest.raises(UserError, match=f"Did you mean '{paths[0].name}'"):
         find_run(paths[0].name.replace("digits", "digit"), tmp_path)
+
+
+def sentences(runs: Path, grammar: str, **changes: Any) -> Path:
+    """A finished run on sentences of a grammar."""
+    dataset = {"name": "any dataset", "grammar": grammar}
+    likelihood = {"name": "productions", "grammar": "S -> 'a'"}
+    spec = {"modality": "sentence", "shape": [4], "likelihood": likelihood}
+    return make(runs, **FINISHED, config={**RECORD["config"], "dataset": dataset}, spec=spec, **changes)
+
+
+def test_newest_run_of_a_grammar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, second = sentences(tmp_path, "rna"), sentences(tmp_path, "expressions")
+    mine = sentences(tmp_path, str(tmp_path / "my own.cfg"))
+    update_record(sentences(tmp_path, "rna"), state="failed")
+    images = make(tmp_path, **FINISHED)
+    assert [newest_run(tmp_path, grammar) for grammar in ("rna", "expressions", None)] == [first, second, images]
+    assert newest_run(tmp_path, "my own.cfg") == newest_run(tmp_path, str(mine.parent / "my own.cfg")) == mine
+    assert find_run(None, tmp_path, "rna") == first
+    assert find_run(second.name, tmp_path, "rna") == second, "named, so that is the one"
+    assert newest_run(tmp_path, "smiles") is None
+    with pytest.raises(UserError, match=r"no finished run of grammar 'a b' in .*; .* dime train --grammar 'a b'$"):
+        find_run(None, tmp_path, "a b")
+    rows = {row["run"]: row["grammar"] for row in list_runs(tmp_path)}
+    assert (rows[first.name], rows[mine.name], rows[images.name]) == ("rna", str(tmp_path / "my own.cfg"), None)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "3", "[" * 100_000, "\x00", '"schema"'])
@@ -193,7 +219,7 @@ def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
 def test_a_run_is_running_as_long_as_its_lock_is_held(tmp_path: Path) -> None:
     path = make(tmp_path)
     assert read_record(path)["state"] == "interrupted", "nobody ever locked it"
-    with training_lock(path):
+    with lock(path, "trained"):
         assert read_record(path)["state"] == "running"
         with pytest.raises(UserError, match="being trained by another process; stop that first"):
             remove_run(path)
@@ -227,7 +253,7 @@ def test_a_run_in_training_cannot_be_loaded_yet(tmp_path: Path) -> None:
     from dimecli.run.run import Run
 
     path = make(tmp_path)
-    with training_lock(path), pytest.raises(UserError, match=f"run {path.name} is being trained; wait"):
+    with lock(path, "trained"), pytest.raises(UserError, match=f"run {path.name} is being trained; wait"):
         Run(path)
     with pytest.raises(UserError, match="is interrupted, not finished"):
         Run(path)
@@ -252,6 +278,18 @@ def test_a_run_is_listed_and_deleted_as_the_system_allows(tmp_path: Path, monkey
     with pytest.raises(DimeError, match=r"cannot delete .*: Permission denied"):
         remove_run(mine)
     assert (mine / "run.json").exists()
+
+
+def test_a_run_in_which_somebody_searches_is_not_removed(tmp_path: Path) -> None:
+    path = make(tmp_path)
+    (path / "bo" / "001-random").mkdir(parents=True)
+    with (
+        lock(path / "bo" / "001-random", "searched"),
+        pytest.raises(UserError, match=f"^{path.name} is being searched by another process; stop that first$"),
+    ):
+        remove_run(path)
+    remove_run(path)
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("link", [False, True])

@@ -19,7 +19,7 @@ from dimecli.errors import DimeError, UserError
 from dimecli.registry import make
 from dimecli.run.files import read_tensors
 from dimecli.run.folder import list_runs, read_record, update_record
-from dimecli.run.lock import training_lock
+from dimecli.run.lock import lock
 from dimecli.training.trainer import Trainer
 
 
@@ -99,7 +99,7 @@ def test_a_finished_run_is_not_resumed(tmp_path: Path) -> None:
 
 def test_of_two_who_resume_a_run_the_second_is_refused(tmp_path: Path) -> None:
     path = interrupted(tmp_path)
-    with training_lock(path), pytest.raises(UserError, match=f"^{path.name} is being trained by another process$"):
+    with lock(path, "trained"), pytest.raises(UserError, match=f"^{path.name} is being trained by another process$"):
         resume(path)
     assert resume(path).record["state"] == "finished"
 

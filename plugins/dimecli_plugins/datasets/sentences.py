@@ -19,7 +19,8 @@ from dimecli.errors import UserError
 from dimecli.grammar.languages import find_language
 from dimecli.grammar.text import MAX_LENGTH
 from dimecli.lazy import np, torch
-from dimecli.plugin import Dataset, Language
+from dimecli.plugin import Dataset, Language, Problem
+from dimecli.registry import make
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,7 +33,7 @@ DRAWN = 5_000
 SYMBOLS = 75_000  # at most so many symbols are drawn unless asked for more: a minute of training on one core
 _SAMPLED: tuple[By, ...] = get_args(By)
 _FORMAT = 1  # of what is cached; another number where the same options give other sentences
-_EQUAL = 1e-9  # scores that are closer are of equal functions
+_EQUAL = 1e-9  # values that are closer are of equal functions
 
 
 class Sentences(Dataset):
@@ -61,7 +62,9 @@ class Sentences(Dataset):
         f"Default: where they are drawn {DRAWN}, or fewer long ones ({SYMBOLS} symbols in all); else all.",
     )
     hold_out: float | None = Field(
-        None, description="Leave out the sentences with this score or a better one, where the grammar scores them."
+        None,
+        description="Leave out the sentences worth this much or better in the grammar's own problem: those of score "
+        "0.1 or less, say, for expressions.",
     )
     test: float = Field(0.2, gt=0, lt=1, description="Share of the sentences kept for testing.")
 
@@ -70,7 +73,7 @@ class Sentences(Dataset):
     @property
     def language(self) -> Language:
         """The grammar with what its sentences mean."""
-        return find_language(self.grammar)
+        return find_language(self.grammar, self.max_length)
 
     @property
     def label(self) -> str:
@@ -110,7 +113,7 @@ class Sentences(Dataset):
     def _sentences(self) -> tuple[Samples, Sequence[str]]:
         """All sentences, from the cache if they are there, and the notes."""
         language = self.language
-        grammar = language.compile(self.max_length)
+        grammar = language.compile()
         spec = Spec(modality="sentence", shape=(grammar.max_len,), likelihood=Productions(grammar=grammar.text))
         source = self._source(language)
         lines = None if source in _SAMPLED else self._lines(language, source)
@@ -197,12 +200,26 @@ class Sentences(Dataset):
         if len(rows) < len(ids):
             notes.append(f"left out {len(ids) - len(rows)} of {len(ids)} sentences that occurred before")
         if self.hold_out is not None:
-            scores = language.score([str(text) for text in first])
-            if scores is None:
-                raise UserError(f"--hold-out {self.hold_out}: grammar '{self.grammar}' has no score")
-            better = scores <= self.hold_out + _EQUAL
-            if better.all():
-                raise UserError(f"--hold-out {self.hold_out:g}: all {len(rows)} sentences score that or better")
-            notes.append(f"left out {better.sum()} of {len(rows)} sentences that score {self.hold_out:g} or better")
-            rows = rows[~better]
+            good = self._good(language, [str(text) for text in first], self.hold_out)
+            if good.all():
+                raise UserError(f"--hold-out {self.hold_out:g}: all {len(rows)} sentences are worth that or better")
+            notes.append(f"left out {good.sum()} of {len(rows)} sentences worth {self.hold_out:g} or better")
+            rows = rows[~good]
         return ids[rows]
+
+    def _good(self, language: Language, sentences: Sequence[str], limit: float) -> NDArray[np.bool_]:
+        """`(n,)`: which sentences are worth that much or better in the grammar's problem; an invalid one is not."""
+        from dimecli.search.call import Call, evaluate
+
+        if language.problem is None:
+            raise UserError(f"--hold-out {limit:g}: grammar '{self.grammar}' has no problem that says what is good")
+        problem: Problem = make("problem", language.problem)
+        problem.check(language)
+        if problem.cheap:
+            outcomes = evaluate(problem, sentences, language)
+        else:
+            call = Call(problem, language, timeout=None)
+            outcomes = [call(sentence)[0] for sentence in sentences]
+        sign = 1 if problem.direction == "max" else -1
+        utilities = [-np.inf if outcome.value is None else sign * outcome.value for outcome in outcomes]
+        return np.array(utilities) >= sign * limit - _EQUAL

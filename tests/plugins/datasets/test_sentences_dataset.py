@@ -163,24 +163,42 @@ def test_the_grammar_s_own_source() -> None:
 
 def test_hold_out_leaves_out_the_best(tmp_path: Path) -> None:
     lines = ["1/3+x+sin(x*x)", "x", "1", "2", "x*x", "x+sin(x*x)", "3", "exp(x)"]
-    language = find_language("expressions")
-    scores: Any = language.score(lines)
+    scores = np.array(make("problem", "expression-regression").evaluate(lines, find_language("expressions")))
     path = file(tmp_path, *lines)
     dataset = Sentences(data=path, hold_out=float(scores[1]), test=0.4)
     assert sorted(texts(dataset)) == sorted(np.array(lines)[scores > scores[1] + 1e-9])
-    assert dataset.notes() == [f"left out 3 of 8 sentences that score {scores[1]:g} or better"]
+    assert dataset.notes() == [f"left out 3 of 8 sentences worth {scores[1]:g} or better"]
     rounded = Sentences(data=path, hold_out=float(scores[1]) - 1e-12, test=0.4)  # the last bits may differ
     assert sorted(texts(rounded)) == sorted(texts(dataset))
     everything = Sentences(data=path, hold_out=-1.0, test=0.4)
     assert sorted(texts(everything)) == sorted(lines)
 
 
+def test_hold_out_asks_the_problem_of_the_grammar_and_its_direction(tmp_path: Path) -> None:
+    pytest.importorskip("rdkit")
+    lines = ["C" * length for length in range(1, 9)] + ["C(C)(C)(C)(C)C"]  # the last is no molecule
+    dataset = Sentences(grammar="smiles", data=file(tmp_path, *lines), hold_out=0.0, test=0.4)
+    problem = make("problem", "penalized-logp")
+    values = [problem.evaluate([line], find_language("smiles"))[0] for line in lines[:-1]]
+    kept = [line for line, value in zip(lines, values, strict=False) if value < 0]
+    assert 1 < len(kept) < 8
+    assert sorted(texts(dataset)) == sorted([*kept, lines[-1]])
+
+
+def test_a_file_of_arithmetic_has_the_problem_of_expressions(tmp_path: Path) -> None:
+    own = file(tmp_path, "%max_len 9\nS -> S '+' T | T\nT -> 'x' | '0.3' | 'sin(' S ')'", name="own.cfg")
+    held = Sentences(grammar=str(own), size=100, hold_out=0.4)
+    near = {"0.3", "sin(0.3)", "sin(sin(0.3))"}  # to the best constant that x can have beside it
+    expected = {text for constant in near for text in (f"x+{constant}", f"{constant}+x")}
+    assert set(texts(Sentences(grammar=str(own), size=100))) - set(texts(held)) == expected
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
         ({"source": "zinc"}, "--source zinc: grammar 'expressions' offers length, uniform, pcfg, file, gvae"),
-        ({"grammar": "boolean", "hold_out": 1.0}, "--hold-out 1.0: grammar 'boolean' has no score"),
-        ({"size": 50, "hold_out": 1e9}, "--hold-out 1e\\+09: all 50 sentences score that or better"),
+        ({"grammar": "boolean", "hold_out": 1.0}, "--hold-out 1: grammar 'boolean' has no problem"),
+        ({"size": 50, "hold_out": 1e9}, "--hold-out 1e\\+09: all 50 sentences are worth that or better"),
         ({"grammar": "expresions"}, "expresions.*Did you mean 'expressions'"),
         ({"max_length": 1}, "1"),
         ({"size": 2}, "--test 0.2: that share of 2 samples leaves one part empty"),

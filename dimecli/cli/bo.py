@@ -1,0 +1,244 @@
+"""`dime bo`: searches the codes of a run for sentences that are good at something."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from pydantic import Field
+
+from dimecli.cli.common import RUNS, AsJson, Config, DryRun, OneRun, Quiet, Runs, print_json
+from dimecli.cli.found import print_found, summary, tell
+from dimecli.cli.grammar import complete_grammar
+from dimecli.cli.layers import Layer
+from dimecli.cli.line import Line, Parsed
+from dimecli.cli.options import completer
+from dimecli.console import Reporter
+from dimecli.errors import UserError
+from dimecli.grammar.languages import find_language
+from dimecli.plugin import Executor, Language, Problem
+from dimecli.registry import entry_of, find, names
+from dimecli.search.settings import SearchSettings
+
+if TYPE_CHECKING:
+    from dimecli.run.run import Run
+
+KINDS = ("problem", "search", "executor", "density")
+_BASELINES = ("random", "pcfg")
+
+GrammarOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Grammar, by name or file, whose newest run is searched; one is trained first if there is none. "
+        "[dim]\\[default: that of the newest run of any][/dim]",
+        autocompletion=complete_grammar,
+    ),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the run's newest search that was interrupted, with its options.")
+]
+Protocol = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Repeat a published comparison instead; it has options of its own.",
+        autocompletion=completer(names("protocol")),
+    ),
+]
+
+
+class BoSettings(SearchSettings):
+    """The options of `dime bo` that belong to no plugin; the table [bo] of a TOML file."""
+
+    baselines: list[str] | None = Field(
+        None,
+        description="Searches that spend the same budget, to compare with. "
+        f"Default: {','.join(_BASELINES)} where the problem is cheap, else none.",
+    )
+    top: int = Field(10, ge=1, description="Sentences to show.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where networks compute.")
+    threads: int | None = Field(None, ge=1, description="CPU threads; default: the physical cores.")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is searched: a run, or a grammar of which there is no run yet.
+
+    Args:
+        path: The run's folder, None if one has to be trained.
+        grammar: Its grammar, a name or a file.
+        max_length: Of its derivations, where that is not the grammar's own.
+    """
+
+    path: Path | None
+    grammar: str
+    max_length: int | None = None
+
+    @cached_property
+    def language(self) -> Language:
+        """The grammar, and what its sentences mean."""
+        return find_language(self.grammar, self.max_length)
+
+
+def bo(
+    parsed: Parsed,
+    *,
+    run: OneRun = None,
+    grammar: GrammarOption = None,
+    resume: Resume = False,
+    protocol: Protocol = None,
+    config: Config = None,
+    runs: Runs = RUNS,
+    dry_run: DryRun = False,
+    json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Searches, compares with the baselines, and says what was found and where it is written.
+
+    What `--protocol` asks for is another command, which `build` returns.
+    """
+    from dimecli.machine import set_up
+
+    reporter = Reporter(quiet)
+    target = _target(run, grammar, runs)
+    plugins = {kind: parsed.settings(kind) for kind in KINDS}
+    settings = parsed.settings("bo")
+    baselines = _baselines(settings, plugins["problem"])
+    set_up(settings.threads)
+    _check(plugins["problem"], target)
+    if dry_run:
+        tables = {kind: {"name": entry_of(plugin).name, **plugin.options()} for kind, plugin in plugins.items()}
+        print_json({**tables, "bo": settings.options()})
+        reporter.say(f"Would search {target.path or f'a run of {target.grammar}, after training it'}")
+        return
+    from dimecli import api
+
+    if target.path is None:
+        _check_parts(plugins["problem"], plugins["executor"], settings, target.language)
+    trained = _run(target, settings, runs, reporter)
+    done = api.bo(trained, **plugins, baselines=baselines, settings=settings, resume=resume, reporter=reporter)
+    if json:
+        chosen = {kind: entry_of(plugins[kind]).name for kind in ("problem", "search")}
+        print_json({"run": trained.path.name, **chosen, **summary(done, settings.top)})
+    elif not quiet:
+        print_found(done, trained.language, settings.top)
+    tell(done, trained.path, reporter)
+
+
+def build(words: Sequence[str]) -> Callable[..., None]:
+    """The command for the plugins that these words name."""
+    if "--protocol" in words[:-1] or any(word.startswith("--protocol=") for word in words):  # a last one has no value
+        from dimecli.cli import protocol
+
+        return protocol.build(words)
+    line = Line(bo, words, KINDS)
+    runs = Path(line.value("runs") or os.environ.get("DIME_RUNS") or RUNS)
+    target = _target(line.word, line.value("grammar"), runs)
+    if "--resume" in words:
+        line.below(_layer(target))
+    problem = line.plugin("problem", target.language.problem or "python", "What to search for").plugin
+    line.plugin("search", "bo", "What proposes candidates")
+    executor = "serial" if getattr(problem, "cheap", False) else "processes"
+    line.plugin("executor", executor, "Where sentences are evaluated")
+    line.plugin("density", "gmm", "Distribution that random codes are drawn from")
+    line.settings("bo", BoSettings, "Search")
+    return line.callback()
+
+
+def spelled_out(words: Sequence[str]) -> Iterator[str]:
+    """`--problem mine.py:f` as `--problem python --function mine.py:f`, `cmd:prog` likewise with `--command`."""
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        flag, equals, value = word.partition("=")
+        if flag != "--problem" or not (equals or rest):
+            yield word
+            continue
+        value = value if equals else rest.pop(0)
+        if ".py:" in value:
+            yield from ("--problem", "python", "--function", value)
+        elif value.startswith("cmd:"):
+            yield from ("--problem", "command", "--command", value.removeprefix("cmd:"))
+        else:
+            yield from ("--problem", value)
+
+
+def _target(run: str | None, grammar: str | None, runs: Path) -> Target:
+    """The run that was named, or the newest one of the grammar, or of any grammar.
+
+    Raises:
+        UserError: there is no such run or grammar, or the run is not of sentences.
+    """
+    from dimecli.run.folder import find_run, list_runs, newest_run, read_record
+
+    if run is None and grammar is None:
+        known = [row["grammar"] for row in list_runs(runs) if row["state"] == "finished" and row["grammar"]]
+        grammar = known[-1] if known else "expressions"
+    path = newest_run(runs, grammar) if run is None else find_run(run, runs)
+    if path is None:
+        assert grammar is not None
+        return Target(None, grammar)
+    dataset = read_record(path)["config"]["dataset"]
+    if "grammar" not in dataset:
+        raise UserError(f"run {path.name} is of '{dataset['name']}', which are no sentences of a grammar")
+    if grammar is not None and newest_run(runs, grammar) != path and dataset["grammar"] != grammar:
+        raise UserError(
+            f"--grammar {grammar}: run {path.name} is of grammar '{dataset['grammar']}'; give one of the two"
+        )
+    return Target(path, dataset["grammar"], dataset.get("max_length"))
+
+
+def _layer(target: Target) -> Layer:
+    """The options of the search to go on with."""
+    from dimecli.search.folder import find_search, read_search
+
+    if target.path is None:
+        raise UserError(f"--resume: there is no run of grammar '{target.grammar}' to go on with")
+    search = find_search(target.path)
+    return Layer(f"search {search.name}", read_search(search)["config"])
+
+
+def _check(problem: Problem, target: Target) -> None:
+    """Raise a UserError, before anything is trained, if the problem cannot be evaluated on the grammar."""
+    if entry_of(problem).name == "python" and not getattr(problem, "function", None):
+        raise UserError(
+            f"grammar '{target.grammar}' has no problem of its own; name one: --problem FILE.py:FUNCTION, "
+            "--problem 'cmd:PROGRAM {}', or a name of 'dime plugins'"
+        )
+    problem.check(target.language)
+
+
+def _check_parts(problem: Problem, executor: Executor, settings: BoSettings, language: Language) -> None:
+    """Raise, before anything is trained, what a search of a run that is there tells at once."""
+    from dimecli.search.initial import initial_from
+    from dimecli.search.oracle import Oracle
+
+    initial_from(problem, settings)
+    with Oracle(problem, language, executor, settings.timeout):
+        pass
+
+
+def _baselines(settings: BoSettings, problem: Problem) -> list[str]:
+    chosen = settings.baselines
+    for name in chosen or ():
+        find("search", name)
+    return list(_BASELINES if problem.cheap else ()) if chosen is None else chosen
+
+
+def _run(target: Target, settings: BoSettings, runs: Path, reporter: Reporter) -> Run:
+    from dimecli import api
+
+    if target.path is not None:
+        return api.load_run(target.path, device=settings.device)
+    command = f"dime train dime --grammar {shlex.quote(target.grammar)}"
+    reporter.say(f"No run of grammar '{target.grammar}' in {runs}, so one is trained first: {command}")
+    run = api.train_on(target.grammar, runs=runs, reporter=reporter, device=settings.device)
+    reporter.say(f"Wrote {run.path} in {run.results['seconds']:.1f} s")
+    return run

@@ -1,0 +1,77 @@
+"""What objectives keep to."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from dimecli.data.spec import Spec
+from dimecli.lazy import nn, torch
+from dimecli.plugin.base import LatentSpace, Plugin
+from dimecli.plugin.density import Fitted
+from dimecli.plugin.network import Network
+
+if TYPE_CHECKING:
+    from dimecli.model import Autoencoder
+
+
+class Loss:
+    """Named terms of a training step, scalars in nats unless the objective says otherwise.
+
+    Their sum is minimised; each is logged, and watched for NaN and infinity, under its name.
+    """
+
+    def __init__(self, **terms: torch.Tensor) -> None:
+        self.terms = terms
+
+    @property
+    def total(self) -> torch.Tensor:
+        """What the optimiser minimises."""
+        return torch.stack(tuple(self.terms.values())).sum()
+
+
+class Objective(Plugin):
+    """What an autoencoder is trained for: it builds the model and gives the loss of a batch."""
+
+    kind = "objective"
+    group = "dimecli.objectives"
+
+    latent_size: int = Field(16, ge=1, description="Dimension l of the codes.")
+    reduction: Literal["sum", "mean"] = Field(
+        "sum", description="Reconstruction in nats per sample (sum over its elements) or per element (mean)."
+    )
+
+    latent_space: ClassVar[LatentSpace] = "euclidean"
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Named settings, each laid out as a TOML file for `dime train`: `{"objective": {...}, "train": {...}}`."""
+
+    def build(self, spec: Spec, network: Network) -> Autoencoder:
+        """A model with fresh weights; by default a deterministic autoencoder on this latent space."""
+        from dimecli.model import Autoencoder, UnitNorm
+
+        encoder = network.encoder(spec, self.latent_size)
+        if self.latent_space == "sphere":
+            encoder = nn.Sequential(encoder, UnitNorm())
+        return Autoencoder(spec, encoder, network.decoder(spec, self.latent_size), self.latent_size)
+
+    @abstractmethod
+    def loss(self, model: Any, x: torch.Tensor, rng: torch.Generator) -> Loss:
+        """The terms to minimise on a batch: `model` is what `build` returned, x is `(B, *shape)`.
+
+        It is also called without gradients, to validate: where a gradient is part of the loss, turn
+        them on with `torch.enable_grad()`. Every draw comes from `rng`. Terms that couple the samples
+        of a batch are computed on `dimecli.distributed.gather(codes)`, so that several processes train
+        as one.
+        """
+
+    def reconstruction(self, model: Autoencoder, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        """Negative log-likelihood of x given z, averaged over the batch, in the units of `reduction`."""
+        nll = model.nll(x, z).mean()
+        return nll / model.spec.elements if self.reduction == "mean" else nll
+
+    def prior(self, model: Any) -> Fitted | None:
+        """The distribution that the objective asks its codes to have, if it asks for one."""
+        return None
