@@ -196,13 +196,15 @@ def _target(run: str | None, grammar: str | None, runs: Path) -> Target:
 
 
 def _layer(target: Target) -> Layer:
-    """The options of the search to go on with."""
+    """The options of the search to go on with, and its number of threads, on which bits depend."""
     from dimecli.search.folder import find_search, read_search
 
     if target.path is None:
         raise UserError(f"--resume: there is no run of grammar '{target.grammar}' to go on with")
     search = find_search(target.path)
-    return Layer(f"search {search.name}", read_search(search)["config"])
+    record = read_search(search)
+    config = record["config"]
+    return Layer(f"search {search.name}", {**config, "bo": {**config["bo"], "threads": record["threads"]}})
 
 
 def _check(problem: Problem, target: Target) -> None:
@@ -237,7 +239,7 @@ def _run(target: Target, settings: BoSettings, runs: Path, reporter: Reporter) -
 
     if target.path is not None:
         return api.load_run(target.path, device=settings.device)
-    command = f"dime train dime --grammar {shlex.quote(target.grammar)}"
+    command = f"dime train dime --grammar {shlex.quote(target.grammar)} --latent-size {api.SEARCHED}"
     reporter.say(f"No run of grammar '{target.grammar}' in {runs}, so one is trained first: {command}")
     run = api.train_on(target.grammar, runs=runs, reporter=reporter, device=settings.device)
     reporter.say(f"Wrote {run.path} in {run.results['seconds']:.1f} s")

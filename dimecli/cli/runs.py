@@ -65,6 +65,8 @@ def _cell(row: Mapping[str, Any], column: str) -> str:
     if column == "time":
         seconds = row.get("seconds")
         return "" if seconds is None else str(timedelta(seconds=round(seconds)))
+    if column == "dataset":  # of sentences, what they are of
+        return str(row.get("grammar") or row.get(column) or "")
     return str(row.get(column) or "")
 
 

@@ -29,6 +29,10 @@ class Pool:
     codes: torch.Tensor
     points: torch.Tensor
 
+    def take(self, rows: torch.Tensor) -> Pool:
+        """Those at the `(k,)` indices."""
+        return Pool([self.sentences[row] for row in rows.tolist()], self.codes[rows], self.points[rows])
+
     def __add__(self, other: Pool) -> Pool:
         """Both; they must have no sentence in common."""
         codes, points = torch.cat([self.codes, other.codes]), torch.cat([self.points, other.points])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dimecli.errors import DimeError, UserError
+from dimecli.lazy import torch
 from dimecli.plugin import Density, Plugin, Problem, Search
 from dimecli.registry import entry_of
 from dimecli.run.files import file_hash, write_json
@@ -64,6 +65,7 @@ def describe(run: Run, problem: Problem, search: Search, density: Density, setti
         "config": {**config, "bo": settings.options()},
         "plugins": {kind: origin for kind, (_, origin) in names.items()},
         "files": {str(file.absolute()): file_hash(file) for file in problem.files},
+        "threads": torch.get_num_threads(),  # another number gives other bits
     }
 
 
@@ -122,7 +124,7 @@ def read_search(path: Path) -> dict[str, Any]:
             named
             and isinstance(config["bo"], dict)
             and isinstance(record["files"], dict)
-            and {"state", "run", "weights", "files"} <= record.keys()
+            and {"state", "run", "weights", "files", "threads"} <= record.keys()
         )
     except OSError as error:
         raise DimeError(f"{file} cannot be read: {error.strerror}") from error

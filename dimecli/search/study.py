@@ -20,8 +20,8 @@ from dimecli.search.result import Result
 from dimecli.search.settings import SearchSettings
 from dimecli.search.space import RunSpace
 
-Watch = Callable[[str, SearchSettings], Observer]
-"""Gives who is told how the search of that name goes."""
+Watch = Callable[[str, bool], Observer]
+"""Gives who is told how the search of that name goes, and whether it is a baseline."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def study(
     with opened as folder, Oracle(problem, space.language, executor, settings.timeout) as oracle:
 
         def one(strategy: Search, name: str, log: str | None) -> Result:
-            observer = watch(name, settings) if watch else None
+            observer = watch(name, log is not None) if watch else None
             return search(space, oracle, problem, strategy, settings, folder.log(log), observer, outcomes)
 
         result = one(strategy, name, None)

@@ -7,34 +7,17 @@ import math
 import torch
 
 from dimecli.plugin import Candidates
+from dimecli.search.bayesian import expected
 from dimecli.search.candidates import Pool
-from dimecli.search.gp import ExactGP, ExactPosterior, fit_gp
-from dimecli.search.kernels import Kernel, correlation
+from dimecli.search.gp import ExactGP, ExactPosterior
+from dimecli.search.kernels import correlation
 
-_MOST = 2_000  # evaluations; the cost of the Gaussian process grows with their cube
 _JITTER = 1e-8  # share of the prior variance: points that nearly coincide leave the covariance singular
-
-
-def fit(codes: torch.Tensor, values: torch.Tensor, kernel: Kernel) -> ExactGP:
-    """The Gaussian process of at most 2,000 evaluations, the best ones, with the worse half at the median.
-
-    Args:
-        codes: `(n, l)` codes, n >= 1.
-        values: `(n,)` values, larger is better. How bad the worse half is tells little of where the best are.
-        kernel: One length scale (`rbf`), or one for each dimension (`ard`).
-    """
-    known = values.argsort(descending=True, stable=True)[:_MOST]
-    median = values.median()
-    raised = values.clamp(min=median) if median < values.max() else values
-    return fit_gp(codes[known], raised[known], kernel)
 
 
 def propose(gp: ExactGP, found: Pool, n: int, rng: torch.Generator) -> Candidates:
     """The sentences of a pool that are the best in n draws of all its values together."""
-    joint = gp.posterior(found.points)
-    chosen = choose(joint, n, rng)
-    sentences = [found.sentences[index] for index in chosen.tolist()]
-    return Candidates(sentences, found.codes[chosen], joint.mean[chosen], joint.variance[chosen].sqrt())
+    return expected(gp, found.take(choose(gp.posterior(found.points), n, rng)))
 
 
 def choose(joint: ExactPosterior, n: int, rng: torch.Generator) -> torch.Tensor:

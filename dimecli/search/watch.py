@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dimecli.console import Progress, Reporter, printable
 from dimecli.search.loop import Observer
 from dimecli.search.result import Evaluation, Result, rank_correlation
-from dimecli.search.settings import SearchSettings
 
 _HEAD = "round  evaluations  best so far  valid  novel  distinct  rank corr.  seconds  sentence"
 
@@ -19,11 +18,11 @@ class Watch(Observer):
     Args:
         reporter: Who is told.
         name: Of the search.
-        settings: How it searches.
+        baseline: It starts from what was told before, and is told by its name alone.
     """
 
-    def __init__(self, reporter: Reporter, name: str, settings: SearchSettings) -> None:
-        self._reporter, self._name, self._settings = reporter, name, settings
+    def __init__(self, reporter: Reporter, name: str, baseline: bool = False) -> None:
+        self._reporter, self._name, self._baseline = reporter, name, baseline
         self._open = ExitStack()
         self._progress = Progress()
         self._done = 0
@@ -49,12 +48,15 @@ class Watch(Observer):
         self._open.close()
         seconds, self._since = time.monotonic() - self._since, time.monotonic()
         if number == 0:
-            best = "none valid" if result.initial_best is None else f"best {result.initial_best:.6g}"
-            surveyed = f", of {result.surveyed} that were evaluated to choose them" * bool(result.surveyed)
-            self._reporter.say(f"{self._name} starts from {len(result.initial)} sentences{surveyed}: {best}")
+            self._reporter.say(f"{self._name}, to compare" if self._baseline else self._start(result))
             self._reporter.say(_HEAD)
         elif result.of_round(number).calls:
             self._reporter.say(_row(number, result, seconds))
+
+    def _start(self, result: Result) -> str:
+        best = "none valid" if result.initial_best is None else f"best {result.initial_best:.6g}"
+        surveyed = f", of {result.surveyed} that were evaluated to choose them" * bool(result.surveyed)
+        return f"{self._name} starts from {len(result.initial)} sentences{surveyed}: {best}"
 
 
 def _row(number: int, result: Result, seconds: float) -> str:

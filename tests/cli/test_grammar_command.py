@@ -148,7 +148,7 @@ def test_convert(dime: Dime, tmp_path: Path) -> None:
         ("sample expressions --by luck", "luck"),
         ("sample expressions -n 0", "greater than or equal to 1"),
         ("sample expressions --max-length 1", "1"),
-        ("sample expressions --max-length 0", "Got 0"),
+        ("sample expressions --max-length 0", "greater than or equal to 1, got 0"),
         ("convert none.bnf", "none.bnf"),
         ("convert sums.xyz", "sums.xyz"),
         ("convert sums.cfg -o ./sums.cfg", "--output sums.cfg: must be another file"),

@@ -166,3 +166,12 @@ def test_predictions_have_gradients() -> None:
     gp = fit_gp(*data(30, 3))
     z = sphere(4, 3, 3).requires_grad_()
     assert torch.autograd.gradcheck(lambda z: gp.predict(z), (z,))
+
+
+def test_of_many_values_it_takes_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dimecli.search.gp.MOST", 7)
+    codes, values = data(30, 3)
+    gp = fit_gp(codes, values, "ard")
+    known = (gp.location + gp.scale * gp.targets).sort().values
+    torch.testing.assert_close(known, values.sort().values[-7:])
+    assert gp.lengthscale.shape == (3,)

@@ -79,7 +79,7 @@ def test_the_tangent_gradient_is_that_of_finite_differences_along_the_sphere() -
     torch.testing.assert_close(Sphere().uphill(z, gradient), F.normalize(tangent(z, gradient), dim=1))
 
 
-def test_refining_finds_what_botorch_finds_through_division_by_the_length() -> None:
+def test_refining_finds_at_least_what_botorch_finds_through_division_by_the_length() -> None:
     gp = fit_gp(sphere(40, 5), flat(40, 1, 3)[:, 0])
     model = GenericDeterministicModel(lambda x: gp.predict(project(x.reshape(-1, 5)))[0].reshape(*x.shape[:-1], 1))
     bounds = torch.tensor([[-1.0], [1.0]]).double().expand(2, 5)
@@ -89,7 +89,7 @@ def test_refining_finds_what_botorch_finds_through_division_by_the_length() -> N
         expected: Any = optimize_acqf(PosteriorMean(model), bounds, q=1, num_restarts=10, raw_samples=200)[1]
     found = refine(lambda z: gp.predict(z)[0], sphere(30, 5, 4), space(gp.codes), 60)
     torch.testing.assert_close(found.norm(dim=1), torch.ones(30).double())
-    assert gp.predict(found)[0].max().item() == pytest.approx(expected.item(), abs=1e-4)
+    assert gp.predict(found)[0].max().item() >= expected.item() - 1e-4
 
 
 def test_each_start_climbs_on_its_own_and_never_down() -> None:

@@ -31,7 +31,7 @@ class Lines(Reporter):
 
 def watched(problem: Problem, **settings: int) -> tuple[list[str], Result]:
     lines, how = Lines(), SearchSettings(**{"rounds": 3, "batch": 6, "initial": 8, **settings})
-    result = search(Circle(), Calls("shuffled"), problem, Climb(), how, None, Watch(lines, "climb", how))  # type: ignore[arg-type]
+    result = search(Circle(), Calls("shuffled"), problem, Climb(), how, None, Watch(lines, "climb"))  # type: ignore[arg-type]
     return lines.told, result
 
 
@@ -81,6 +81,6 @@ def test_a_log_that_is_whole_is_told_again(tmp_path: Path) -> None:
     told = []
     for _ in range(2):
         lines = Lines()
-        search(Circle(), Calls(), Wave(), Climb(), how, Log(tmp_path / "log"), Watch(lines, "climb", how))  # type: ignore[arg-type]
+        search(Circle(), Calls(), Wave(), Climb(), how, Log(tmp_path / "log"), Watch(lines, "climb"))  # type: ignore[arg-type]
         told.append([line.split()[:7] + line.split()[8:] for line in lines.told])  # without the seconds
     assert told[0] == told[1]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _VAE = {"name": "vae", "latent_size": 25, "beta": 0.01}  # with which they reconstruct
-_DATASET = {"name": "sentences", "grammar": "expressions", "source": "gvae", "test": 0.05, "validation": 0.05}
+DATASET = {"name": "sentences", "grammar": "expressions", "source": "gvae", "test": 0.05, "validation": 0.05}
 
 SYSTEMS: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "GVAE": (_VAE, "grammar-conv-gru"),
@@ -21,7 +21,7 @@ def tables(system: str, small: bool) -> dict[str, Mapping[str, Any]]:
     objective, network = SYSTEMS[system]
     return {
         "objective": objective,
-        "dataset": {**_DATASET, "size": 10_000 if small else None},
+        "dataset": {**DATASET, "size": 10_000 if small else None},
         "network": {"name": network},
         "train": {"epochs": 12, "lr": 2e-3} if small else {"epochs": 20, "lr": 1e-3},
     }

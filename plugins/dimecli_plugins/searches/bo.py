@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from dimecli.lazy import torch
 from dimecli.plugin import Candidates, History, Search, Space
 
-_MOST = 2_000  # evaluations; the cost of the Gaussian process grows with their cube
+if TYPE_CHECKING:
+    from dimecli.search.surrogate import Surrogate
 
 
 class BO(Search):
@@ -25,11 +26,7 @@ class BO(Search):
         "(rbf), or with one for each dimension (ard).",
     )
     pool: int = Field(
-        2_000,
-        ge=1,
-        le=100_000,
-        description="Codes decoded for the sentences to choose from, at first and in each of three generations around "
-        "the best.",
+        2_000, ge=1, le=100_000, description="Codes decoded in a round, for the sentences to choose from."
     )
     refine: int = Field(
         20,
@@ -41,14 +38,35 @@ class BO(Search):
         True,
         description="A sentence is where the encoder puts it, not at the code that it was decoded from.",
     )
+    explore: float = Field(
+        0.2,
+        ge=0,
+        lt=1,
+        description="Share of a batch that is drawn from the density, whatever the model expects: without it a search "
+        "that starts far from anything good stays there.",
+    )
 
     def ask(self, n: int, history: History, space: Space, rng: torch.Generator) -> Candidates:
-        """The n sentences that the believer chooses."""
+        """The n sentences that the believer chooses, some of them at random."""
         from dimecli.search.bayesian import propose
-        from dimecli.search.gp import ExactGP, fit_gp
 
-        def fit(codes: torch.Tensor, values: torch.Tensor) -> ExactGP:
-            known = values.argsort(descending=True, stable=True)[:_MOST]
-            return fit_gp(codes[known], values[known], self.kernel)
+        def fit(codes: torch.Tensor, values: torch.Tensor) -> Surrogate:
+            return self.surrogate(codes, values, rng)
 
-        return propose(fit, n, history, space, rng, max(self.pool, n), self.refine, self.reencode)
+        return propose(
+            fit,
+            n,
+            history,
+            space,
+            rng,
+            size=max(self.pool, n),
+            steps=self.refine,
+            reencode=self.reencode,
+            explore=self.explore,
+        )
+
+    def surrogate(self, codes: torch.Tensor, values: torch.Tensor, rng: torch.Generator) -> Surrogate:
+        """The model of `(n,)` values at `(n, l)` codes."""
+        from dimecli.search.gp import fit_gp
+
+        return fit_gp(codes, values, self.kernel)

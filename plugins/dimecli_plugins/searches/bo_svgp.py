@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
 from dimecli.lazy import torch
-from dimecli.plugin import Candidates, History, Space
 from dimecli_plugins.searches.bo import BO
+
+if TYPE_CHECKING:
+    from dimecli.search.surrogate import Surrogate
 
 
 class SparseBO(BO):
@@ -19,12 +23,8 @@ class SparseBO(BO):
     inducing: int = Field(200, ge=1, le=5_000, description="Inducing points m; the time for a step grows as m^2.")
     max_steps: int = Field(200, ge=1, description="Most steps of the fit in a round; mostly fewer to the plateau.")
 
-    def ask(self, n: int, history: History, space: Space, rng: torch.Generator) -> Candidates:
-        """The n sentences that the believer chooses."""
-        from dimecli.search.bayesian import propose
-        from dimecli.search.sparse import SparseGP, fit_sparse
+    def surrogate(self, codes: torch.Tensor, values: torch.Tensor, rng: torch.Generator) -> Surrogate:
+        """The model of `(n,)` values at `(n, l)` codes."""
+        from dimecli.search.sparse import fit_sparse
 
-        def fit(codes: torch.Tensor, values: torch.Tensor) -> SparseGP:
-            return fit_sparse(codes, values, self.inducing, self.kernel, self.max_steps, rng)
-
-        return propose(fit, n, history, space, rng, max(self.pool, n), self.refine, self.reencode)
+        return fit_sparse(codes, values, self.inducing, self.kernel, self.max_steps, rng)

@@ -27,12 +27,15 @@ class Thompson(Search):
 
     def ask(self, n: int, history: History, space: Space, rng: torch.Generator) -> Candidates:
         """The best of n draws; without a history, all of the pool."""
+        from dimecli.search.bayesian import raised_to_median
         from dimecli.search.candidates import pool, recentred
-        from dimecli.search.thompson import fit, propose
+        from dimecli.search.gp import fit_gp
+        from dimecli.search.thompson import propose
 
         known = len(history.values) > 0
         history = recentred(space, history) if known else history
         found = pool(space, history, max(self.pool, n), rng)
         if not known or not found.sentences:
             return Candidates(found.sentences, found.codes)
-        return propose(fit(history.codes, history.values, self.kernel), found, n, rng)
+        gp = fit_gp(history.codes, raised_to_median(history.values), self.kernel)
+        return propose(gp, found, n, rng)

@@ -22,10 +22,12 @@ class TuRBO(Search):
 
     def ask(self, n: int, history: History, space: Space, rng: torch.Generator) -> Candidates:
         """The best of n draws; draws of the density where a region starts, or has nothing new."""
+        from dimecli.search.bayesian import raised_to_median
         from dimecli.search.candidates import decoded, recentred
         from dimecli.search.draws import draw_new
+        from dimecli.search.gp import fit_gp
         from dimecli.search.region import LONGEST, trust_region, within
-        from dimecli.search.thompson import fit, propose
+        from dimecli.search.thompson import propose
 
         def draw(count: int) -> Candidates:
             codes = space.sample(count, rng)
@@ -36,7 +38,7 @@ class TuRBO(Search):
         if not own.any():
             return draw_new(draw, n, history.seen)
         values, codes = history.values[own], recentred(space, history).codes[own]
-        gp = fit(codes, values, "rbf" if space.latent_space == "sphere" else "ard")
+        gp = fit_gp(codes, raised_to_median(values), "rbf" if space.latent_space == "sphere" else "ard")
         centre, size, length = codes[values.argmax()], max(self.pool, n), region.length
         found = decoded(space, within(space, centre, length, gp.lengthscale, size, rng), history.seen)
         while len(found.sentences) < n and length < LONGEST:

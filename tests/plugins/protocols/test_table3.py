@@ -15,6 +15,7 @@ from dimecli.search import predictive
 from dimecli.search.lab import open_lab
 from dimecli.search.predictive import MODELS
 from dimecli_plugins.protocols import table3
+from dimecli_plugins.protocols.systems import SYSTEMS
 from dimecli_plugins.protocols.table3 import Table3
 
 
@@ -76,7 +77,7 @@ def test_nothing_is_computed_twice(done: Done, monkeypatch: pytest.MonkeyPatch) 
 def test_every_system_has_the_same_sentences_with_the_scores_of_the_task(done: Done) -> None:
     with open_lab(done.folder, PROTOCOL, Reporter(quiet=True)) as lab:
         first, *others = (
-            table3._Rows(lab.train(name.lower(), table3._tables(name, table3._SMALL))) for name in table3._SYSTEMS
+            table3._Rows(lab.train(name.lower(), table3._tables(name, table3._SMALL))) for name in SYSTEMS
         )
     assert len(set(first.sentences)) == len(first.sentences) == len(first.codes) == len(first.values) == 300
     assert all(first.sentences == other.sentences for other in others)
@@ -89,4 +90,4 @@ def test_every_system_has_the_same_sentences_with_the_scores_of_the_task(done: D
 
 def test_the_whole_protocol_is_as_published() -> None:
     assert (table3._FULL.sentences, table3._FULL.splits, table3._FULL.inducing) == (None, 10, 500)
-    assert all(objective["latent_size"] == 25 for objective, _, _ in table3._SYSTEMS.values())
+    assert all(objective["latent_size"] == 25 for objective, _ in SYSTEMS.values())

@@ -74,4 +74,4 @@ def test_it_knows_all_evaluations_by_few_points(monkeypatch: pytest.MonkeyPatch)
     asked = strategy.ask(5, history, space, rng())
     assert known == [len(history.sentences)]
     assert known[0] > 1000
-    torch.testing.assert_close(asked.mean, value(space.encode(asked.sentences)), rtol=0, atol=0.05)
+    torch.testing.assert_close(asked.mean, value(space.encode(asked.sentences)), rtol=0, atol=0.1)
