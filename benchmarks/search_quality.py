@@ -26,6 +26,7 @@ from typing import Any
 
 import torch
 
+from dimecli.api import SEARCHED
 from dimecli.console import Reporter
 from dimecli.machine import describe
 from dimecli.registry import make, registered
@@ -41,7 +42,7 @@ from dimecli.search.space import RunSpace
 
 HELD_OUT, GOOD = 0.389, 0.105  # scores, rounded to three digits
 TABLES: dict[str, dict[str, Any]] = {
-    "objective": {"name": "dime"},
+    "objective": {"name": "dime", "latent_size": SEARCHED},
     "dataset": {"name": "sentences", "grammar": "expressions", "hold_out": HELD_OUT},
 }
 SETTINGS: dict[str, Any] = {"rounds": 5, "batch": 50, "initial": 500, "initial_from": "half"}
