@@ -29,10 +29,11 @@ class BO(Search):
         2_000, ge=1, le=100_000, description="Codes decoded in a round, for the sentences to choose from."
     )
     refine: int = Field(
-        20,
+        0,
         ge=0,
         le=1_000,
-        description="Steps of gradient ascent from the best of them, on the sphere or in the box of the codes.",
+        description="Steps of gradient ascent from the best of them, on the sphere or in the box of the codes. They lead "
+        "to few, similar sentences: what the model expects improves, what is found does not.",
     )
     reencode: bool = Field(
         True,
