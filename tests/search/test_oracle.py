@@ -139,10 +139,12 @@ def test_ctrl_c_in_this_thread_stops_the_search(problem: Problem, language: Lang
 
 
 PROGRAM = """
+    import signal
     import sys
     from dimecli.registry import make
     from dimecli.search.oracle import Oracle
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell are deaf to it
     problem = make("problem", "python", function=sys.argv[2])
     executor = make("executor", sys.argv[1], workers=2)
     with Oracle(problem, make("grammar", "expressions"), executor, float(sys.argv[3])) as oracle:
@@ -183,6 +185,7 @@ def test_a_search_that_is_stopped_leaves_no_process(sent: signal.Signals, proble
         assert _until(lambda: not any(_alive(int(pid)) for pid in pids.read_text().split()))
     finally:
         program.kill()
+        program.wait()
 
 
 def test_a_thread_that_hangs_keeps_nothing_from_exiting(problem: Any) -> None:
