@@ -46,8 +46,8 @@ def test_from_an_empty_folder(dime: Dime, tmp_path: Path) -> None:
     words = ("--grammar", "sums.cfg", "--rounds", "2", "--batch", "5", "--initial", "20", "--device", "cpu")
     ran = dime("bo", *words)
     assert ran.code == 0, ran.err
-    told = "No run of grammar 'sums.cfg' in runs, so one is trained first: dime train dime --grammar sums.cfg --latent-size 32\n"
-    assert ran.err.startswith(told)
+    command = "dime train dime --grammar sums.cfg --latent-size 32"
+    assert ran.err.startswith(f"No run of grammar 'sums.cfg' in runs, so one is trained first: {command}\n")
     assert "simplified" in ran.out.splitlines()[0]
     (run,) = Path("runs").iterdir()
     assert (run / "bo" / "001-bo" / "best-so-far.png").stat().st_size > 0

@@ -32,8 +32,8 @@ class BO(Search):
         0,
         ge=0,
         le=1_000,
-        description="Steps of gradient ascent from the best of them, on the sphere or in the box of the codes. They lead "
-        "to few, similar sentences: what the model expects improves, what is found does not.",
+        description="Steps of gradient ascent from the best of them, on the sphere or in the box of the codes. They "
+        "lead to few, similar sentences: what the model expects improves, what is found does not.",
     )
     reencode: bool = Field(
         True,
