@@ -58,6 +58,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--search", action="append", help="one of the registry; repeatable (default: every one)")
+    parser.add_argument(
+        "--train-seed", type=int, default=0, help="of the autoencoder; another one needs its own folder"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=Path("runs/search-quality"), help="default: %(default)s")
     default = Path(__file__).parent / "results" / "search-quality.json"
@@ -69,7 +72,7 @@ def main() -> None:
     options.output.parent.mkdir(parents=True, exist_ok=True)
     with lock(options.folder, "worked on"):
         lab = FolderLab(options.folder, Reporter())
-        run = lab.train("dime", TABLES)
+        run = lab.train("dime", {**TABLES, "train": {"seed": options.train_seed}})
         space = RunSpace(run, make("density", "gmm"))
         found: dict[str, list[Mapping[str, Any]]] = {name: [] for name in names}
         for seed in range(options.seeds):
@@ -114,7 +117,7 @@ def checkpoints() -> list[int]:
 def predicted(result: Result) -> list[dict[str, float]]:
     """How far what the search expected is from what it found, in each round; nothing if it expects nothing.
 
-    The standard deviation is that of the latent function, without noise. Models may learn of bad scores only
+    Models may learn of bad scores only
     that they are bad, so the rank correlation tells more than the error.
     """
     from scipy.stats import spearmanr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,9 @@ def print_found(done: Study, language: Language | None, top: int) -> None:
         (str(rank), f"{value:.6g}", printable(sentence), printable(short))
         for rank, ((sentence, value), short) in enumerate(zip(best, simple, strict=True), 1)
     ]
-    if any(sentence != short for (sentence, _), short in zip(best, simple, strict=True)):
+    if not rows:
+        print("No sentence has a value.")
+    elif any(sentence != short for (sentence, _), short in zip(best, simple, strict=True)):
         print_table(("rank", name, "sentence", "simplified"), rows)
     else:
         print_table(("rank", name, "sentence"), [row[:3] for row in rows])
@@ -38,7 +41,14 @@ def print_found(done: Study, language: Language | None, top: int) -> None:
 def _row(name: str, result: Result) -> tuple[str, ...]:
     best = [f"{value:.6g}" for _, value in result.best(1)] or ["none"]
     rates = (f"{rate:.1%}" for rate in (result.valid_rate, result.novel_rate, result.distinct_rate))
-    return (name, best[0], str(result.calls), str(result.proposals), *rates, f"{result.average:.4g}")
+    return (
+        name,
+        best[0],
+        str(result.calls),
+        str(result.proposals),
+        *rates,
+        "none" if math.isnan(result.average) else f"{result.average:.4g}",
+    )
 
 
 def summary(done: Study, top: int) -> dict[str, Any]:

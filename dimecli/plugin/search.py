@@ -64,7 +64,7 @@ class Candidates:
         sentences: None where a code has no sentence.
         codes: `(m, l)` codes that they were decoded from; None where the search works on sentences.
         mean: `(m,)` values that it expects, in the scale of `History.values`; None if it expects nothing.
-        std: `(m,)` standard deviations of that.
+        std: `(m,)` standard deviations of that, the noise included.
     """
 
     sentences: Sequence[str | None]

@@ -165,7 +165,9 @@ class Result:
 
     @property
     def average(self) -> float:
-        """Mean value over all n, an invalid sentence at the worst value."""
+        """Mean value over all n, an invalid sentence at the worst value; NaN where nothing has a value."""
+        if not self.valid.any() and self.problem.worst is None:
+            return math.nan
         worst = worst_value(self.problem, [*self.initial, *self.found])
         return self.values.nan_to_num(nan=worst).mean().item()
 

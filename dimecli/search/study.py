@@ -77,7 +77,7 @@ def study(
     opened: AbstractContextManager[SearchFolder]
     opened = create_search(run.path, about) if resume is None else resume_search(resume, about)
     name, outcomes = entry_of(strategy).name, dict[str, Outcome]()
-    with opened as folder, Oracle(problem, space.language, executor, settings.timeout) as oracle:
+    with Oracle(problem, space.language, executor, settings.timeout) as oracle, opened as folder:
 
         def one(strategy: Search, name: str, log: str | None) -> Result:
             observer = watch(name, log is not None) if watch else None

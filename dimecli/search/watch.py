@@ -62,10 +62,10 @@ class Watch(Observer):
 def _row(number: int, result: Result, seconds: float) -> str:
     """A line under `_HEAD`: rates and correlation are those of the round, the rest is of the search so far."""
     one = result.of_round(number)
-    (sentence, value), *_ = [*result.best(1), ("none valid yet", float("nan"))]
+    best = [(f"{value:.6g}", sentence) for sentence, value in result.best(1)] or [("-", "none valid yet")]
     correlation = rank_correlation(one.mean, one.values)
     told = "-" if correlation is None else f"{correlation:.2f}"
     return (
-        f"{number:>5}  {result.calls:>11}  {value:>11.6g}  {one.valid_rate:>5.0%}  {one.novel_rate:>5.0%}"
-        f"  {one.distinct_rate:>8.0%}  {told:>10}  {seconds:>7.1f}  {printable(sentence)}"
+        f"{number:>5}  {result.calls:>11}  {best[0][0]:>11}  {one.valid_rate:>5.0%}  {one.novel_rate:>5.0%}"
+        f"  {one.distinct_rate:>8.0%}  {told:>10}  {seconds:>7.1f}  {printable(best[0][1])}"
     )

@@ -37,7 +37,7 @@ def check_problem(problem: Problem, where: str) -> None:
         f"{where}: {_CHECKED} sentences of {type(language).__name__} are all invalid",
         "refuse the grammar in check()",
     )
-    twin = pickle.loads(pickle.dumps(problem))
+    twin = pickle.loads(pickle.dumps(problem))  # bytes made here: so it is sent to other processes
     again = _values(twin, sentences[::-1], language, where)[::-1]
     expect(
         all(map(_same, values, again)),

@@ -41,7 +41,9 @@ def test_best_and_averages(problem: Problem, initial: list[float | None], found:
     assert [value for _, value in made.best(4)] == sorted(valid, reverse=better is max)[:4]
     assert made.initial_best == better([value for value in initial if value is not None], default=None)
     worst = problem.worst if problem.worst is not None else worse(both, default=0.0)
-    if found:
+    if not valid and problem.worst is None:
+        assert math.isnan(made.average), "0 would look like a value"
+    elif found:
         assert made.average == pytest.approx(sum(worst if value is None else value for value in found) / len(found))
     limit = problem.worst if problem.worst is not None else worse(valid, default=0.0)
     kept = [value for value in valid if value != limit]
