@@ -75,6 +75,9 @@ class Reporter:
                 lines.finish()
 
 
+QUIET = Reporter(quiet=True)
+
+
 class _Timed(Progress, ABC):
     """Draws at most every `interval` seconds, and the last state at the end."""
 

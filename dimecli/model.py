@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import Any
 
@@ -10,6 +11,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from dimecli.data.spec import Spec
+from dimecli.distributions import StandardNormal
+from dimecli.nn.normal import DiagonalNormal
+from dimecli.plugin import Fitted
 
 
 class Autoregressive(nn.Module):
@@ -47,6 +51,10 @@ class Autoencoder(nn.Module):
         parameters = self.decoder(z, x) if isinstance(self.decoder, Autoregressive) else self.decoder(z)
         return self.spec.likelihood.nll(parameters, x)
 
+    def prior(self) -> Fitted | None:
+        """The distribution that codes are asked to have, if they are asked for one; a learned one has gradients."""
+        return None
+
     def sample(self, z: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
         """`(B, *shape)` draws from p(x|z), the law that `nll` is of."""
         return self.generate(z, rng, reserve=False)
@@ -65,8 +73,37 @@ class Autoencoder(nn.Module):
         return likelihood.decode(self.decoder(z), rng, reserve)
 
 
-class VariationalAutoencoder(Autoencoder):
-    """An autoencoder whose encoder gives a Gaussian posterior with a diagonal covariance.
+class LatentVariableModel(Autoencoder):
+    """A model `p(x) = E_{p(z)} p(x|z)` whose encoder gives an approximate posterior q(z|x) to draw from."""
+
+    @abstractmethod
+    def infer(self, x: torch.Tensor, rng: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """A draw from q(z|x) for each x, `(B, l)`, with gradients, and its log-density, `(B,)` nats."""
+
+    @abstractmethod
+    def prior(self) -> Fitted:
+        """p(z)."""
+
+    def log_weight(self, x: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        """`(B,)` nats: `log p(x|z) + log p(z) - log q(z|x)` at a draw z, whose mean is the evidence lower bound."""
+        z, log_posterior = self.infer(x, rng)
+        log_likelihood = -self.nll(x, z) - self.spec.elements * self.spec.likelihood.constant
+        return log_likelihood + self.prior().log_prob(z) - log_posterior
+
+    @torch.no_grad()
+    def log_prob(self, x: torch.Tensor, rng: torch.Generator, draws: int = 500) -> torch.Tensor:
+        """`(B,)` nats: log p(x) by importance sampling, `log mean exp log_weight` (Burda et al. 2016, eq. 8).
+
+        In expectation a lower bound, which rises to log p(x) with the number of draws.
+        """
+        total = x.new_full(x.shape[:1], -math.inf, dtype=torch.float64)
+        for _ in range(draws):
+            total = torch.logaddexp(total, self.log_weight(x, rng).double())
+        return total - math.log(draws)
+
+
+class VariationalAutoencoder(LatentVariableModel):
+    """A model whose encoder gives a Gaussian posterior with a diagonal covariance; its prior is N(0, I).
 
     The log-variance is kept within +-`LOG_VARIANCE` smoothly, so that neither it nor its exponential
     overflows: `LOG_VARIANCE tanh(a / LOG_VARIANCE)` is the identity near 0.
@@ -74,15 +111,24 @@ class VariationalAutoencoder(Autoencoder):
 
     LOG_VARIANCE = 10.0
 
-    def posterior(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and log-variance of q(z|x), `(B, l)` each."""
+    def posterior(self, x: torch.Tensor) -> DiagonalNormal:
+        """q(z|x)."""
         mean, free = self.encoder(x).chunk(2, dim=1)
-        log_variance = self.LOG_VARIANCE * torch.tanh(free / self.LOG_VARIANCE)
-        return mean, log_variance
+        return DiagonalNormal(mean, self.LOG_VARIANCE * torch.tanh(free / self.LOG_VARIANCE))
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """`(B, l)` means of the posterior."""
-        return self.posterior(x)[0]
+        return self.posterior(x).mean
+
+    def infer(self, x: torch.Tensor, rng: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """A draw from the posterior, `(B, l)`, and its log-density, `(B,)` nats."""
+        posterior = self.posterior(x)
+        z = posterior.sample(rng)
+        return z, posterior.log_prob(z)
+
+    def prior(self) -> Fitted:
+        """N(0, I)."""
+        return StandardNormal(self.latent_size)
 
 
 class UnitNorm(nn.Module):

@@ -97,7 +97,7 @@ def _draw(
     run = api.load_run(path, device=settings.device)
 
     def draw(count: int) -> Drawn:
-        return run.sample(count, density, settings.seed, settings.project, settings)
+        return run.sample(count, density, settings.seed, settings.project, settings, reporter)
 
     about = {"run": path.name, "density": entry_of(density).name}
     if run.model.spec.modality != "sentence":

@@ -28,6 +28,10 @@ class Likelihood(Settings):
         """The last layer of a decoder: from free numbers to parameters."""
         return nn.Identity()
 
+    def observe(self, x: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        """The x that a step of training sees, `(B, *shape)`: as it is, unless pixels are binarised anew each time."""
+        return x
+
     @abstractmethod
     def nll(self, parameters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """`(B,)` nats of `(B, *shape)` data."""

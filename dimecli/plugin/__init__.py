@@ -8,7 +8,7 @@ from dimecli.data.samples import Samples, Split
 from dimecli.data.spec import Modality, Spec
 from dimecli.plugin.base import API, LatentSpace, Plugin
 from dimecli.plugin.dataset import Dataset
-from dimecli.plugin.density import Density, Fitted
+from dimecli.plugin.density import Context, Density, Fitted
 from dimecli.plugin.executor import Executor
 from dimecli.plugin.language import Language
 from dimecli.plugin.network import Network
@@ -21,6 +21,7 @@ __all__ = [
     "API",
     "KINDS",
     "Candidates",
+    "Context",
     "Dataset",
     "Density",
     "Executor",

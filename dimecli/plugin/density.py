@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
+from dimecli.console import QUIET, Reporter
 from dimecli.lazy import torch
 from dimecli.plugin.base import LatentSpace, Plugin
 
@@ -23,6 +25,24 @@ class Fitted(Protocol):
         """What was learned, for `Density.restore`."""
 
 
+@dataclass(frozen=True)
+class Context:
+    """What a density may want besides the codes.
+
+    Attributes:
+        prior: That of the run's objective, None where it has none.
+        std: `(N, l)` standard deviations of the Gaussian posteriors whose means the codes are; None
+            where codes are deterministic, or their posteriors are no Gaussians.
+        device: Where to compute what takes long; codes, states and draws stay on the CPU.
+        reporter: Told how a long fit goes.
+    """
+
+    prior: Fitted | None = None
+    std: torch.Tensor | None = None
+    device: str = "cpu"
+    reporter: Reporter = QUIET
+
+
 class Density(Plugin):
     """A distribution fitted to the codes of a trained model, to sample from it (ex-post density)."""
 
@@ -36,9 +56,9 @@ class Density(Plugin):
     """Options that only `sample` uses: changing them needs no new fit."""
 
     @abstractmethod
-    def fit(self, codes: torch.Tensor, rng: torch.Generator, prior: Fitted | None = None) -> Fitted:
-        """Fit `(N, l)` codes. `prior` is that of the run's objective, None where it has none."""
+    def fit(self, codes: torch.Tensor, rng: torch.Generator, context: Context) -> Fitted:
+        """Fit `(N, l)` codes of the training samples."""
 
     @abstractmethod
-    def restore(self, state: Mapping[str, torch.Tensor], prior: Fitted | None = None) -> Fitted:
-        """What `fit` returned, from its `state()` and the same prior."""
+    def restore(self, state: Mapping[str, torch.Tensor], context: Context) -> Fitted:
+        """What `fit` returned, from its `state()` and the prior of the context, the only thing that has to be there."""

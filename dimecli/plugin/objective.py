@@ -22,10 +22,15 @@ class Loss:
     """Named terms of a training step, scalars in nats unless the objective says otherwise.
 
     Their sum is minimised; each is logged, and watched for NaN and infinity, under its name.
+
+    Args:
+        players: What each further player (`Objective.players`) minimises, by its name.
+        **terms: What all other weights of the model minimise the sum of.
     """
 
-    def __init__(self, **terms: torch.Tensor) -> None:
+    def __init__(self, players: Mapping[str, torch.Tensor] | None = None, **terms: torch.Tensor) -> None:
         self.terms = terms
+        self.players = dict(players or {})
 
     @property
     def total(self) -> torch.Tensor:
@@ -45,6 +50,8 @@ class Objective(Plugin):
     )
 
     latent_space: ClassVar[LatentSpace] = "euclidean"
+    fixed_terms: ClassVar[frozenset[str]] = frozenset({"reconstruction"})
+    """Terms that a warm-up leaves alone; the weight of all others grows from 0 to 1."""
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Named settings, each laid out as a TOML file for `dime train`: `{"objective": {...}, "train": {...}}`."""
 
@@ -56,6 +63,15 @@ class Objective(Plugin):
         if self.latent_space == "sphere":
             encoder = nn.Sequential(encoder, UnitNorm())
         return Autoencoder(spec, encoder, network.decoder(spec, self.latent_size), self.latent_size)
+
+    @property
+    def players(self) -> Mapping[str, float]:
+        """Adversaries and critics: the name of a submodule of the model that has a loss of its own, and its rate.
+
+        Its weights minimise `Loss.players[name]` and nothing else, and no other weight minimises that:
+        the loop keeps the gradients apart. The learning rate follows the schedule of the others.
+        """
+        return {}
 
     @abstractmethod
     def loss(self, model: Any, x: torch.Tensor, rng: torch.Generator) -> Loss:
@@ -72,6 +88,6 @@ class Objective(Plugin):
         nll = model.nll(x, z).mean()
         return nll / model.spec.elements if self.reduction == "mean" else nll
 
-    def prior(self, model: Any) -> Fitted | None:
-        """The distribution that the objective asks its codes to have, if it asks for one."""
-        return None
+    def prior(self, model: Autoencoder) -> Fitted | None:
+        """The distribution that the objective asks its codes to have, if it asks for one; that of the model."""
+        return model.prior()

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from dimecli.console import QUIET, Reporter
 from dimecli.data.batches import Batches
 from dimecli.data.samples import Samples, Split
 from dimecli.data.spec import Spec
 from dimecli.errors import DimeError, UserError
 from dimecli.machine import pick_device
-from dimecli.model import Autoencoder
-from dimecli.plugin import Density, Fitted, Language
+from dimecli.model import Autoencoder, VariationalAutoencoder
+from dimecli.plugin import Context, Density, Fitted, Language
 from dimecli.registry import entry_of, make
 from dimecli.run.decoding import ARGMAX, Decoding
 from dimecli.run.files import file_hash, read_tensors, write_tensors
@@ -60,7 +61,8 @@ class Run:
             )
         self.experiment = from_record(path, self.record)
         self.device = pick_device(device or self.experiment.train.device)
-        self.model = self._load_model().to(self.device).to(memory_format=torch.channels_last).eval()
+        model = self._load_model().to(self.device).to(memory_format=torch.channels_last)
+        self.model = model.eval().requires_grad_(False)
 
     @property
     def results(self) -> dict[str, Any]:
@@ -128,19 +130,37 @@ class Run:
         Raises:
             UserError: the data changed since the run was trained.
         """
+        return self._encoded(split)["codes"]
+
+    def _encoded(self, split: Split) -> dict[str, torch.Tensor]:
+        """`codes`, `labels` where there are any, and the posteriors' `std` where the codes are means of Gaussians."""
         samples, fingerprint = self._samples(split)
         about = {"weights": self.record["weights"], "fingerprint": fingerprint}
         file = self.path / "codes" / f"{split}.safetensors"
         if (kept := _kept(file, about)) is not None:
-            return kept["codes"]
+            return kept
+        rng = generator(self.experiment.train.seed, f"observe {split}", self.device)
         batches = Batches(samples, self.device, workers=self.experiment.train.workers)
-        codes = torch.cat([self.encode(x) for x in batches.ordered(_BATCH)])
-        labels = {} if samples.y is None else {"labels": samples.y}
-        write_tensors(file, {"codes": codes, **labels}, about)
-        return codes
+        parts = [self._encode(self.model.spec.likelihood.observe(x, rng)) for x in batches.ordered(_BATCH)]
+        encoded = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        if samples.y is not None:
+            encoded["labels"] = samples.y
+        write_tensors(file, encoded, about)
+        return encoded
 
-    def fit(self, density: Density | str) -> Fitted:
+    @torch.no_grad()
+    def _encode(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        if not isinstance(self.model, VariationalAutoencoder):
+            return {"codes": self.encode(x)}
+        mean, log_variance = self.model.posterior(x)
+        return {"codes": mean.float().cpu(), "std": (log_variance / 2).exp().float().cpu()}
+
+    def fit(self, density: Density | str, reporter: Reporter = QUIET) -> Fitted:
         """The density fitted to the training codes; fitted once, then kept until its options or its version change.
+
+        Args:
+            density: A plugin or its name.
+            reporter: Told how a long fit goes.
 
         Raises:
             UserError: the density does not fit this latent space, or needs a prior where there is none.
@@ -156,12 +176,15 @@ class Run:
         options = {key: value for key, value in density.options().items() if key not in density.sampling_options}
         about = {"options": options, "origin": entry.origin, "weights": self.record["weights"], "split": "train"}
         rng = generator(self.experiment.train.seed, f"density {entry.name}")
+        context = Context(self.prior, device=str(self.device), reporter=reporter)
         if not density.needs_codes:
-            return density.fit(torch.empty(0, self.model.latent_size), rng, self.prior)
+            return density.fit(torch.empty(0, self.model.latent_size), rng, context)
         if _kept(file, about) is None:
-            write_tensors(file, density.fit(self.codes("train"), rng, self.prior).state(), about)
+            encoded = self._encoded("train")
+            fitted = density.fit(encoded["codes"], rng, replace(context, std=encoded.get("std")))
+            write_tensors(file, fitted.state(), about)
         state, _ = read_tensors(file)  # always from the file: layouts in memory decide the last bits of samples
-        return density.restore(state, self.prior)
+        return density.restore(state, context)
 
     def sample(
         self,
@@ -170,6 +193,7 @@ class Run:
         seed: int = 0,
         project: bool | None = None,
         decoding: Decoding = ARGMAX,
+        reporter: Reporter = QUIET,
     ) -> Drawn:
         """Draw n codes from a density and decode them.
 
@@ -180,6 +204,7 @@ class Run:
             project: Divide codes by their length before decoding; by default where the latent space
                 is the sphere, because the decoder has seen nothing else.
             decoding: What a code becomes; see `Decoding`.
+            reporter: Told how a long fit goes.
 
         Raises:
             UserError: as `fit` and `decode`.
@@ -188,7 +213,7 @@ class Run:
         density = _density(density)
         spherical = self.experiment.objective.latent_space == "sphere"
         project = spherical if project is None else project
-        codes = self.fit(density).sample(n, generator(seed, "sample")).float()
+        codes = self.fit(density, reporter).sample(n, generator(seed, "sample")).float()
         if project:
             codes = torch.nn.functional.normalize(codes, dim=1)
         conditions = {

@@ -88,6 +88,7 @@ def _check_objective(objective: Objective, spec: Spec, where: str) -> None:
         with only_own_randomness(f"{where}: loss"):
             return objective.loss(model, x, seeded()).total
 
+    _check_players(objective, model, x, where)
     twin = copy.deepcopy(model)  # a step may move buffers, such as those of a spectral norm
     first = loss()
     expect(first.dim() == 0 and first.isfinite(), f"{where}: the loss is {first}", "return finite scalars")
@@ -97,7 +98,8 @@ def _check_objective(objective: Objective, spec: Spec, where: str) -> None:
         for name, weight in getattr(model, part).named_parameters():
             reached = weight.grad is not None and weight.grad.any()
             expect(reached, f"{where}: {part}.{name} gets no gradient", "use it in the loss, undetached")
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    rivals = {id(weight) for name in objective.players for weight in model.get_submodule(name).parameters()}
+    optimizer = torch.optim.Adam([weight for weight in model.parameters() if id(weight) not in rivals], lr=1e-2)
     for _ in range(20):
         optimizer.zero_grad()
         loss().backward()
@@ -114,7 +116,26 @@ def _check_objective(objective: Objective, spec: Spec, where: str) -> None:
         _check_model(objective, model, x, where)
 
 
+def _check_players(objective: Objective, model: Any, x: torch.Tensor, where: str) -> None:
+    """Each further player has weights, a loss, and a gradient of that loss on all of them."""
+    loss = objective.loss(model, x, seeded())
+    named = set(objective.players)
+    expect(set(loss.players) == named, f"{where}: losses of {sorted(loss.players)}", f"give those of {sorted(named)}")
+    expect(not named & set(loss.terms), f"{where}: a player is called as a term", "give one of them another name")
+    modules = dict(model.named_modules())
+    for name in objective.players:
+        expect(name in modules, f"{where}: the model has no submodule '{name}'", "call the player as its submodule")
+        weights = dict(modules[name].named_parameters())
+        gradients = torch.autograd.grad(
+            loss.players[name], tuple(weights.values()), retain_graph=True, allow_unused=True, materialize_grads=True
+        )
+        for weight, gradient in zip(weights, gradients, strict=True):
+            expect(gradient.any(), f"{where}: {name}.{weight} gets no gradient", "use it in the player's loss")
+
+
 def _check_model(objective: Objective, model: Any, x: torch.Tensor, where: str) -> None:
+    from dimecli.model import LatentVariableModel
+
     codes = model.encode(x)
     check_tensor(codes, (len(x), model.latent_size), f"{where}: encode(x)")
     if objective.latent_space == "sphere":
@@ -126,6 +147,22 @@ def _check_model(objective: Objective, model: Any, x: torch.Tensor, where: str) 
     prior = objective.prior(model)
     if prior is not None:
         check_fitted(prior, f"{where}: the prior")
+    if isinstance(model, LatentVariableModel):
+        _check_posterior(model, x, where)
+
+
+def _check_posterior(model: Any, x: torch.Tensor, where: str) -> None:
+    with only_own_randomness(f"{where}: infer(x, rng)"):
+        z, log_prob = model.infer(x, seeded())
+    check_tensor(z, (len(x), model.latent_size), f"{where}: z of infer(x, rng)")
+    check_tensor(log_prob, (len(x),), f"{where}: log q(z|x) of infer(x, rng)")
+    check_tensor(model.prior().log_prob(z), (len(x),), f"{where}: prior().log_prob(z)")
+    rng, draws = seeded(), 10
+    bound = torch.stack([model.log_weight(x, rng) for _ in range(draws)]).mean(0)
+    log_prob = model.log_prob(x, seeded(), draws)
+    check_tensor(log_prob, (len(x),), f"{where}: log_prob(x, rng, draws)")
+    above = (log_prob >= bound - 1e-3).all()
+    expect(above, f"{where}: log_prob is below the mean of log_weight over the same draws", "mean the weights, in logs")
 
 
 def _check_generated(model: Any, codes: torch.Tensor, x: torch.Tensor, where: str) -> None:

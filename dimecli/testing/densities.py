@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dimecli.lazy import F, torch
-from dimecli.plugin import Density, Fitted
+from dimecli.plugin import Context, Density, Fitted
 from dimecli.testing.expect import check_tensor, expect, only_own_randomness, seeded
 
 CODES = 4
@@ -31,10 +31,11 @@ def check_density(density: Density, space: str, where: str) -> None:
     """Fits, samples, and restores what was fitted, on a `euclidean` or `sphere` latent space."""
     codes, prior = torch.randn(200, CODES), _Prior(space)
     codes = F.normalize(codes, dim=1) if space == "sphere" else codes
+    std = torch.full_like(codes, 0.1) if space == "euclidean" else None
     with only_own_randomness(f"{where}: fit"):
-        fitted = density.fit(codes, seeded(), prior)
+        fitted = density.fit(codes, seeded(), Context(prior, std))
     drawn = check_fitted(fitted, where)
-    restored = density.restore(fitted.state(), prior)
+    restored = density.restore(fitted.state(), Context(prior))
     same = torch.equal(restored.sample(50, seeded()), drawn)
     same &= torch.equal(restored.log_prob(drawn), fitted.log_prob(drawn))
     expect(same, f"{where}: what restore gives is not what fit gave", "put all that is learned into state()")

@@ -27,16 +27,18 @@ class State:
     sums: dict[str, float] = field(default_factory=dict)  # of the terms, over the epoch's steps so far
 
 
-def save(path: Path, state: State, model: torch.nn.Module, optimizer: torch.optim.Optimizer, best: Tensors) -> None:
-    """Write a checkpoint; the one before it stays until this one is whole."""
+def save(
+    path: Path, state: State, models: Mapping[str, torch.nn.Module], optimizer: torch.optim.Optimizer, best: Tensors
+) -> None:
+    """Write a checkpoint of one or several models; the one before it stays until this one is whole."""
     moments = optimizer.state_dict()["state"]
-    tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
+    tensors = {f"{key}/{name}": tensor for key, one in models.items() for name, tensor in one.state_dict().items()}
     tensors |= {f"best/{name}": tensor for name, tensor in best.items()}
     tensors |= {f"optimizer/{i}/{name}": tensor for i, entry in moments.items() for name, tensor in entry.items()}
     write_tensors(path, tensors, asdict(state))
 
 
-def load(path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> tuple[State, Tensors]:
+def load(path: Path, models: Mapping[str, torch.nn.Module], optimizer: torch.optim.Optimizer) -> tuple[State, Tensors]:
     """Put a checkpoint's tensors back; returns the state and the best weights.
 
     Raises:
@@ -48,8 +50,10 @@ def load(path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -
         index, _, name = key.partition("/")
         moments.setdefault(int(index), {})[name] = tensor
     try:
-        model.load_state_dict(_under("model/", tensors))
-        for number, weight in enumerate(model.parameters()):
+        for key, model in models.items():
+            model.load_state_dict(_under(f"{key}/", tensors))
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        for number, weight in enumerate(weights):
             for name, tensor in moments.get(number, {}).items():
                 if tensor.shape == weight.shape:  # fused Adam walks both by memory: the layouts must agree
                     moments[number][name] = torch.empty_like(weight).copy_(tensor)

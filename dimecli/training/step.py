@@ -23,8 +23,10 @@ class Step(nn.Module):
         self.rng = rng
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        """The named terms of a `(B, *shape)` batch, scalars."""
-        return self.objective.loss(self.model, x, self.rng).terms
+        """The named terms of a `(B, *shape)` batch, scalars; the losses of further players come last."""
+        x = self.model.spec.likelihood.observe(x, self.rng)
+        loss = self.objective.loss(self.model, x, self.rng)
+        return loss.terms | {name: loss.players[name] for name in self.objective.players}
 
 
 def compute_in_bfloat16(module: nn.Module, device: torch.device) -> None:
@@ -44,7 +46,7 @@ def compute_in_bfloat16(module: nn.Module, device: torch.device) -> None:
 
 
 def evaluate(step: Step, batches: Iterable[torch.Tensor]) -> dict[str, float]:
-    """The terms averaged over batches of one size and over all processes, and their total.
+    """The terms averaged over batches of one size and over all processes, and their total without further players.
 
     Gradients are off: an objective whose loss contains one turns them on for it.
     """
@@ -54,7 +56,12 @@ def evaluate(step: Step, batches: Iterable[torch.Tensor]) -> dict[str, float]:
     step.model.train()
     rows = torch.stack([torch.stack(tuple(row.values())) for row in terms])
     means = distributed.average(rows.mean(0)).tolist()
-    return {**dict(zip(terms[0], means, strict=True)), "total": math.fsum(means)}
+    return with_total(dict(zip(terms[0], means, strict=True)), step.objective)
+
+
+def with_total(terms: dict[str, float], objective: Objective) -> dict[str, float]:
+    """The terms and the sum of those that are not a further player's."""
+    return {**terms, "total": math.fsum(value for name, value in terms.items() if name not in objective.players)}
 
 
 def gradient_shares(step: Step, x: torch.Tensor) -> dict[str, float]:
@@ -64,7 +71,7 @@ def gradient_shares(step: Step, x: torch.Tensor) -> dict[str, float]:
     """
     weights = [weight for weight in step.model.encoder.parameters() if weight.requires_grad]
     step.model.eval()
-    terms = step(x)
+    terms = {name: term for name, term in step(x).items() if name not in step.objective.players}
     norms = torch.stack([_gradient_norm(term, weights) for term in terms.values()])
     step.model.train()
     return dict(zip(terms, (norms / norms.sum().clamp_min(1e-38)).tolist(), strict=True))

@@ -34,11 +34,11 @@ class Terms:
         self._names: tuple[str, ...] = ()
 
     def add(self, terms: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Note the terms of a step; returns their sum, the loss."""
+        """Note the terms of a step; returns them in one tensor."""
         self._names = tuple(terms)
         row = torch.stack(tuple(terms.values()))
         self._rows.append(row.detach())
-        return row.sum()
+        return row
 
     def is_due(self) -> bool:
         """Whether it is time to look."""

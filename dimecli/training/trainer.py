@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dimecli import distributed
 from dimecli.console import Reporter
@@ -25,8 +26,9 @@ from dimecli.run.files import append_line, write_atomic
 from dimecli.seeds import Noise
 from dimecli.training import checkpoint
 from dimecli.training.interrupt import postponed_interrupts
+from dimecli.training.players import Players
 from dimecli.training.settings import TrainSettings
-from dimecli.training.step import Step, compute_in_bfloat16, evaluate, gradient_shares
+from dimecli.training.step import Step, compute_in_bfloat16, evaluate, gradient_shares, with_total
 from dimecli.training.terms import NotFiniteError, Terms
 
 _SHARES = 10  # gradient shares are measured about so often in a run: a backward pass per term
@@ -68,13 +70,21 @@ class Trainer:
         self.total_steps = steps if settings.max_steps is None else min(steps, settings.max_steps)
 
         self.model = model.to(device).to(memory_format=torch.channels_last)  # what convolutions prefer
-        fused = device.type in ("cpu", "cuda")
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.lr, fused=fused)
+        self.players = Players(objective, self.model, settings, device)
+        self.average = None
+        if settings.ema:
+            self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema))
+        self.models: dict[str, nn.Module] = {"model": self.model}
+        if self.average is not None:
+            self.models["average"] = self.average
         self.noise = Noise(settings.seed, self.rank, device)
+        judged = cast("Autoencoder", self.model if self.average is None else self.average.module)
         if settings.precision == "bf16":
-            compute_in_bfloat16(self.model.encoder, device)
-            compute_in_bfloat16(self.model.decoder, device)
+            for one in {self.model, judged}:
+                compute_in_bfloat16(one.encoder, device)
+                compute_in_bfloat16(one.decoder, device)
         self.step = Step(objective, self.model, self.noise.rng)
+        self.judged = self.step if self.average is None else Step(objective, judged, self.noise.rng)
         self.training_step: Callable[[torch.Tensor], dict[str, torch.Tensor]] = self.step
         if self.world > 1:
             self.training_step = DistributedDataParallel(self.step)
@@ -123,7 +133,7 @@ class Trainer:
 
     def _restore(self) -> None:
         if self.checkpoint_file.exists():
-            self.state, self.best = checkpoint.load(self.checkpoint_file, self.model, self.optimizer)
+            self.state, self.best = checkpoint.load(self.checkpoint_file, self.models, self.players.optimizer)
             self.reporter.say(f"resuming at step {self.state.step} of {self.total_steps}")
         else:
             self.reporter.say("no checkpoint was written before: starting again")
@@ -142,7 +152,7 @@ class Trainer:
             self.reporter.progress("training", self.total_steps, "step") as bar,
             postponed_interrupts() if alone else nullcontext(lambda: False) as interrupted,
         ):
-            while state.step < self.total_steps:
+            while not self._is_done():
                 epoch, start = divmod(state.step, self.steps_per_epoch)
                 terms = Terms(state.sums, self.steps_per_epoch, self.window)
                 order = (self.batch_size, self.settings.seed, epoch, start, self.rank, self.world)
@@ -163,55 +173,70 @@ class Trainer:
     def _train_on(self, x: torch.Tensor, terms: Terms) -> None:
         """One step of the optimiser."""
         self.noise.at(self.state.step)
-        self._set_rate()
-        terms.add(self.training_step(x)).backward()
-        if self.settings.clip is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        values = self.training_step(x)
+        self.players.step(values, terms.add(values), self._warmth(), self._decay())
+        if self.average is not None:
+            self.average.update_parameters(self.model)
         self.state.step += 1
 
-    def _set_rate(self) -> None:
-        rate = self.settings.lr * 0.5**self.state.halvings
+    def _is_done(self) -> bool:
+        """Whether all steps are done, or the loss has not been better for too long."""
+        waited = self.state.step - self.state.best_step
+        stale = bool(self.state.best) and waited >= (self.settings.early_stop or math.inf) * self.steps_per_epoch
+        return stale or self.state.step >= self.total_steps
+
+    def _warmth(self) -> float:
+        """Weight of the terms that a warm-up raises."""
+        steps = self.settings.warm_up * self.steps_per_epoch
+        return 1.0 if self.state.step >= steps else self.state.step / steps
+
+    def _decay(self) -> float:
+        """Factor on the learning rates."""
+        decay = 0.5**self.state.halvings
         if self.settings.schedule == "cosine":
-            rate *= 0.5 * (1 + math.cos(math.pi * self.state.step / self.total_steps))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            decay *= 0.5 * (1 + math.cos(math.pi * self.state.step / self.total_steps))
+        return decay
 
     def _end_epoch(self, epoch: int, means: dict[str, float]) -> None:
         """Validate, keep the best weights and write a line of the history."""
         state = self.state
-        distributed.share_buffers(self.model)
+        distributed.share_buffers(self.judged.model)
         self.noise.at(0)  # the same noise at every validation, so that they compare
-        validation = evaluate(self.step, self._validation_batches())
+        validation = evaluate(self.judged, self._validation_batches())
         if bad := [name for name, value in validation.items() if not math.isfinite(value)]:
             raise NotFiniteError(
                 f"term '{bad[0]}' is {validation[bad[0]]} on the validation samples after step {state.step}"
             )
-        if not state.best or validation["total"] < state.best["total"]:
-            state.best, state.best_step, state.stale = validation, state.step, 0
-            if self.settings.keep == "best":
-                self.best = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
-        else:
-            state.stale += 1
-            if self.settings.schedule == "plateau" and state.stale >= self.settings.patience:
-                state.halvings, state.stale = state.halvings + 1, 0
+        if self._warmth() == 1:  # before, what is trained for is not what is validated
+            self._keep_if_best(validation)
         state.seconds = time.monotonic() - self.started
         record: dict[str, Any] = {
             "epoch": epoch + 1,
             "step": state.step,
             "seconds": round(state.seconds, 3),
-            "lr": self.optimizer.param_groups[0]["lr"],
-            "train": {**means, "total": math.fsum(means.values())},
+            "lr": self.players.optimizer.param_groups[0]["lr"],
+            "train": with_total(means, self.step.objective),
             "validation": validation,
         }
         epochs = math.ceil(self.total_steps / self.steps_per_epoch)
-        if epoch % math.ceil(epochs / _SHARES) == 0 or state.step == self.total_steps:
-            record["gradient_share"] = gradient_shares(self.step, next(self._validation_batches()))
+        if epoch % math.ceil(epochs / _SHARES) == 0 or self._is_done():
+            record["gradient_share"] = gradient_shares(self.judged, next(self._validation_batches()))
         self.last_record = record
         state.sums = {}
         if self.rank == 0:
             append_line(self.history_file, json.dumps(record))
+
+    def _keep_if_best(self, validation: dict[str, float]) -> None:
+        """Keep the weights if none before were better; halve the learning rate if that was long ago."""
+        state, model = self.state, self.judged.model
+        if not state.best or validation["total"] < state.best["total"]:
+            state.best, state.best_step, state.stale = validation, state.step, 0
+            if self.settings.keep == "best":
+                self.best = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+        else:
+            state.stale += 1
+            if self.settings.schedule == "plateau" and state.stale >= self.settings.patience:
+                state.halvings, state.stale = state.halvings + 1, 0
 
     def _validation_batches(self) -> Iterator[torch.Tensor]:
         return self.validation.equal(self.batch_size, self.rank, self.world)
@@ -225,7 +250,7 @@ class Trainer:
         if self.rank == 0:
             self.state.seconds = time.monotonic() - self.started
             try:
-                checkpoint.save(self.checkpoint_file, self.state, self.model, self.optimizer, self.best)
+                checkpoint.save(self.checkpoint_file, self.state, self.models, self.players.optimizer, self.best)
             except DimeError as error:
                 cure = f"mend that, then dime train --resume {shlex.quote(str(self.history_file.parent))}"
                 raise DimeError(f"{error}; {cure}") from error
@@ -240,6 +265,8 @@ class Trainer:
         if self.best:
             self.model.load_state_dict(self.best)
             terms, step = state.best, state.best_step
+        elif self.average is not None:
+            self.model.load_state_dict(self.average.module.state_dict())
         return {
             "seconds": last["seconds"],
             "steps": state.step,

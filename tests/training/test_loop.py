@@ -67,7 +67,7 @@ def before_each_step(trained: Trainer, look: Callable[[], object]) -> None:
     def hook(*arguments: Any) -> None:
         look()
 
-    trained.optimizer.register_step_pre_hook(hook)
+    trained.players.optimizer.register_step_pre_hook(hook)
 
 
 def history(folder: Path) -> list[dict[str, Any]]:
@@ -248,7 +248,7 @@ def test_plateau_halves_after_exactly_these_epochs(
     script(monkeypatch, tmp_path, losses)
     trained = trainer(schedule=schedule, patience=patience, epochs=len(losses), lr=0.01)
     rates: list[float] = []
-    before_each_step(trained, lambda: rates.append(trained.optimizer.param_groups[0]["lr"]))
+    before_each_step(trained, lambda: rates.append(trained.players.optimizer.param_groups[0]["lr"]))
     results = trained.fit(tmp_path)
     expected = [0.01 * 0.5 ** (count if schedule == "plateau" else 0) for count in halvings]
     assert rates == [rate for rate in expected for _ in range(2)]

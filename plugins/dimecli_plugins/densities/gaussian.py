@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from dimecli.lazy import torch
-from dimecli.plugin import Density, Fitted
+from dimecli.plugin import Context, Density, Fitted
 
 
 class Gaussian(Density):
@@ -21,7 +21,7 @@ class Gaussian(Density):
 
     sampling_options = frozenset({"temperature"})
 
-    def fit(self, codes: torch.Tensor, rng: torch.Generator, prior: Fitted | None = None) -> Fitted:
+    def fit(self, codes: torch.Tensor, rng: torch.Generator, context: Context) -> Fitted:
         """The Gaussian of `(N, l)` codes, computed in float64.
 
         Raises:
@@ -36,7 +36,7 @@ class Gaussian(Density):
         mixture = GaussianMixture.from_covariances(torch.ones(1), mean, covariance[None], like=codes)
         return mixture.tempered(self.temperature)
 
-    def restore(self, state: Mapping[str, torch.Tensor], prior: Fitted | None = None) -> Fitted:
+    def restore(self, state: Mapping[str, torch.Tensor], context: Context) -> Fitted:
         """The Gaussian of that state."""
         from dimecli.distributions import GaussianMixture
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from dimecli.errors import UserError
 from dimecli.lazy import torch
-from dimecli.plugin import Density, Fitted
+from dimecli.plugin import Context, Density, Fitted
 
 _REGULARISATION = 1e-6  # of the codes' mean variance, added to every variance of every component
 
@@ -29,7 +29,7 @@ class GMM(Density):
 
     sampling_options = frozenset({"temperature"})
 
-    def fit(self, codes: torch.Tensor, rng: torch.Generator, prior: Fitted | None = None) -> Fitted:
+    def fit(self, codes: torch.Tensor, rng: torch.Generator, context: Context) -> Fitted:
         """The mixture of `(N, l)` codes, computed in float64.
 
         Raises:
@@ -53,7 +53,7 @@ class GMM(Density):
         )
         return fitted.tempered(self.temperature)
 
-    def restore(self, state: Mapping[str, torch.Tensor], prior: Fitted | None = None) -> Fitted:
+    def restore(self, state: Mapping[str, torch.Tensor], context: Context) -> Fitted:
         """The mixture of that state."""
         from dimecli.distributions import GaussianMixture
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from dimecli.errors import UserError
 from dimecli.lazy import torch
-from dimecli.plugin import Density, Fitted
+from dimecli.plugin import Context, Density, Fitted
 
 
 class Prior(Density):
@@ -19,7 +19,7 @@ class Prior(Density):
     needs_codes = False
     sampling_options = frozenset({"temperature"})
 
-    def fit(self, codes: torch.Tensor, rng: torch.Generator, prior: Fitted | None = None) -> Fitted:
+    def fit(self, codes: torch.Tensor, rng: torch.Generator, context: Context) -> Fitted:
         """The prior.
 
         Raises:
@@ -27,6 +27,7 @@ class Prior(Density):
         """
         from dimecli.distributions import Tempered
 
+        prior = context.prior
         if prior is None:
             raise UserError("--density prior: this run's objective has no prior; use --density gaussian or gmm")
         if self.temperature == 1:
@@ -38,6 +39,6 @@ class Prior(Density):
             )
         return prior.tempered(self.temperature)
 
-    def restore(self, state: Mapping[str, torch.Tensor], prior: Fitted | None = None) -> Fitted:
+    def restore(self, state: Mapping[str, torch.Tensor], context: Context) -> Fitted:
         """The prior: it comes with the run, not from the state."""
-        return self.fit(torch.empty(0), torch.Generator(), prior)
+        return self.fit(torch.empty(0), torch.Generator(), context)

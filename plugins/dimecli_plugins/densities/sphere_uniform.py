@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dimecli.lazy import torch
-from dimecli.plugin import Density, Fitted
+from dimecli.plugin import Context, Density, Fitted
 
 
 class SphereUniform(Density):
@@ -14,13 +14,13 @@ class SphereUniform(Density):
     needs_codes = False
     latent_spaces = frozenset({"sphere"})
 
-    def fit(self, codes: torch.Tensor, rng: torch.Generator, prior: Fitted | None = None) -> Fitted:
+    def fit(self, codes: torch.Tensor, rng: torch.Generator, context: Context) -> Fitted:
         """The distribution in the dimension l of `(N, l)` codes."""
         from dimecli.distributions import HypersphereUniform
 
         return HypersphereUniform(codes.shape[1])
 
-    def restore(self, state: Mapping[str, torch.Tensor], prior: Fitted | None = None) -> Fitted:
+    def restore(self, state: Mapping[str, torch.Tensor], context: Context) -> Fitted:
         """The distribution in the dimension that the state tells."""
         from dimecli.distributions import HypersphereUniform
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from dimecli.lazy import torch
-from dimecli.plugin import Fitted, Loss, Network, Objective, Spec
+from dimecli.plugin import Loss, Network, Objective, Spec
 
 if TYPE_CHECKING:
     from dimecli.model import VariationalAutoencoder
@@ -60,20 +60,12 @@ class VAE(Objective):
 
     def loss(self, model: VariationalAutoencoder, x: torch.Tensor, rng: torch.Generator) -> Loss:
         """The negative evidence lower bound, its KL term times beta, in nats."""
-        mean, log_variance = model.posterior(x)  # (B, l) each
-        noise = torch.randn(mean.shape, generator=rng, device=mean.device, dtype=mean.dtype)
-        z = mean + torch.exp(log_variance / 2) * noise
-        kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)  # (B,)
-        return Loss(reconstruction=self.reconstruction(model, x, z), kl=self.weight(model.spec) * kl.mean())
+        posterior = model.posterior(x)
+        z = posterior.sample(rng)  # (B, l)
+        return Loss(reconstruction=self.reconstruction(model, x, z), kl=self.weight(model.spec) * posterior.kl().mean())
 
     def weight(self, spec: Spec) -> float:
         """The beta in force for this data."""
         if self.beta is not None:
             return self.beta
         return 1.0 if spec.likelihood.name == "bernoulli" else 0.1
-
-    def prior(self, model: VariationalAutoencoder) -> Fitted:
-        """N(0, I)."""
-        from dimecli.distributions import StandardNormal
-
-        return StandardNormal(self.latent_size)
