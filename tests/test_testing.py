@@ -116,6 +116,97 @@ class NotFinite(Good):
         return Loss(nll=model.nll(x, model.encode(x)).mean() / 0)
 
 
+class Duel(Good):
+    """Has a critic."""
+
+    @property
+    def players(self):
+        return {"critic": 1e-3}
+
+    def build(self, spec, network):
+        model = super().build(spec, network)
+        model.critic = nn.Linear(self.latent_size, 1)
+        return model
+
+    def loss(self, model, x, rng):
+        seen = model.critic(model.encode(x)).square().mean()
+        return Loss(players={"critic": seen}, nll=self.reconstruction(model, x, model.encode(x)))
+
+
+class DuelUnsaid(Duel):
+    """Says nothing of its critic."""
+
+    players = property(lambda self: {})
+
+
+class DuelMissing(Duel):
+    """Has no critic."""
+
+    build = Good.build
+
+    def loss(self, model, x, rng):
+        z = model.encode(x)
+        return Loss(players={"critic": z.mean()}, nll=self.reconstruction(model, x, z))
+
+
+class DuelLost(Duel):
+    """Forgets the critic's loss."""
+
+    loss = Good.loss
+
+
+class DuelTwice(Duel):
+    """A term of the same name."""
+
+    def loss(self, model, x, rng):
+        loss = super().loss(model, x, rng)
+        return Loss(players=loss.players, critic=loss.total)
+
+
+class DuelDetached(Duel):
+    """The critic learns nothing."""
+
+    def loss(self, model, x, rng):
+        loss = super().loss(model, x, rng)
+        return Loss(players={"critic": 0 * loss.players["critic"]}, **loss.terms)
+
+
+class Latent(Good):
+    """Has a posterior."""
+
+    def build(self, spec, network):
+        from dimecli.model import VariationalAutoencoder
+        encoder = network.encoder(spec, 2 * self.latent_size)
+        model = self.model(VariationalAutoencoder)
+        return model(spec, encoder, network.decoder(spec, self.latent_size), self.latent_size)
+
+    def model(self, base):
+        return base
+
+
+class LatentShape(Latent):
+    """Gives one density for all."""
+
+    def model(self, base):
+        class Model(base):
+            def infer(self, x, rng):
+                z, log_prob = super().infer(x, rng)
+                return z, log_prob.mean()
+
+        return Model
+
+
+class LatentLow(Latent):
+    """Takes the mean of logarithms less one."""
+
+    def model(self, base):
+        class Model(base):
+            def log_prob(self, x, rng, draws=500):
+                return torch.stack([self.log_weight(x, rng) for _ in range(draws)]).mean(0) - 1
+
+        return Model
+
+
 class Off(Good):
     """Says sphere, but stays flat."""
 
@@ -360,24 +451,24 @@ class Fickle(GoodDataset):
 class GoodDensity(Density):
     """A normal distribution around 0."""
 
-    def fit(self, codes, rng, prior=None):
+    def fit(self, codes, rng, context):
         return Normal(codes.std(), codes.shape[1])
 
-    def restore(self, state, prior=None):
+    def restore(self, state, context):
         return Normal(state["scale"], 4)
 
 
 class Forgetful(GoodDensity):
     """Forgets what it learned."""
 
-    def restore(self, state, prior=None):
+    def restore(self, state, context):
         return Normal(torch.ones(()), 4)
 
 
 class Refusing(GoodDensity):
     """Does not work as it is."""
 
-    def fit(self, codes, rng, prior=None):
+    def fit(self, codes, rng, context):
         raise UserError("--power is missing")
 '''
 
@@ -398,6 +489,13 @@ BROKEN = {
     ("objective", "Detached"): "encoder.1.weight gets no gradient",
     ("objective", "Rising"): "20 steps of Adam do not lower the loss",
     ("objective", "NotFinite"): "the loss is inf",
+    ("objective", "DuelUnsaid"): "losses of ['critic']; give those of []",
+    ("objective", "DuelMissing"): "the model has no submodule 'critic'",
+    ("objective", "DuelLost"): "losses of []; give those of ['critic']",
+    ("objective", "DuelTwice"): "a player is called as a term",
+    ("objective", "DuelDetached"): "critic.weight gets no gradient",
+    ("objective", "LatentShape"): "log q(z|x) of infer(x, rng) is ()",
+    ("objective", "LatentLow"): "log_prob is below the mean of log_weight",
     ("objective", "Off"): "encode(x) leaves the unit sphere",
     ("objective", "BadPrior"): "the prior: sample(50, rng) is (50, 9); return (50, 4)",
     ("objective", "Truncated"): "on sentences: generate(z) leaves sentences incomplete",
@@ -437,7 +535,7 @@ def cases(install: Callable[..., None]) -> None:
     lines = {
         kind: [f"{name} = {modules.get(name, 'cases')}:{name}" for k, name in BROKEN if k == kind] for kind in GROUPS
     }
-    lines["objective"] += ["good = cases:Good", "absent = cases:Absent"]
+    lines["objective"] += ["good = cases:Good", "duel = cases:Duel", "latent = cases:Latent", "absent = cases:Absent"]
     lines["network"] += ["good = cases:GoodNetwork", "good-reader = cases:GoodReader"]
     lines["grammar"] += ["good = cases:GoodGrammar"]
     lines["dataset"] += ["good = cases:GoodDataset", "missing = cases:Missing"]
@@ -450,6 +548,11 @@ def cases(install: Callable[..., None]) -> None:
 @pytest.mark.parametrize("kind", GROUPS)
 def test_a_good_plugin_passes(kind: str) -> None:
     assert check_plugin(kind, "good") is None
+
+
+@pytest.mark.parametrize("name", ["duel", "latent"])
+def test_good_objectives_with_players_and_posteriors_pass(name: str) -> None:
+    assert check_plugin("objective", name) is None
 
 
 def test_a_good_network_of_sentences_passes() -> None:

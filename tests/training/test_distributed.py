@@ -84,6 +84,66 @@ def test_loss_and_gradients_equal_those_of_one_process(tmp_path: Path) -> None:
         torch.testing.assert_close(two[name], parameter.grad, rtol=1e-9, atol=1e-13, msg=name)
 
 
+PLAYERS = """
+import os, sys, torch, torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from safetensors.torch import save_file
+from dimecli.data.likelihood import Gaussian
+from dimecli.data.spec import Spec
+from dimecli.plugin import Loss, Objective
+from dimecli.registry import make
+from dimecli.training.players import Players
+from dimecli.training.settings import TrainSettings
+from dimecli.training.step import Step
+
+class Duel(Objective):
+    @property
+    def players(self):
+        return {"critic": 0.05}
+
+    def build(self, spec, network):
+        model = super().build(spec, network)
+        model.critic = nn.Linear(self.latent_size, 1)
+        return model
+
+    def loss(self, model, x, rng):
+        seen = model.critic(model.encode(x))
+        reconstruction = self.reconstruction(model, x, model.encode(x))
+        return Loss(reconstruction=reconstruction, seen=-seen.mean(), players={"critic": (seen - 1).square().mean()})
+
+torch.set_num_threads(1)
+rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+objective = Duel(latent_size=3)
+torch.manual_seed(0)
+spec = Spec(modality="vector", shape=(4,), likelihood=Gaussian())
+model = objective.build(spec, make("network", "mlp", widths=(8,))).double()
+players = Players(objective, model, TrainSettings(lr=0.02), torch.device("cpu"))
+step = Step(objective, model, torch.Generator())
+if world > 1:
+    dist.init_process_group("gloo")
+    step = DistributedDataParallel(step)
+for number in range(5):
+    x = torch.randn(40, 4, dtype=torch.float64).chunk(world)[rank]
+    terms = step(x)
+    players.step(terms, torch.stack(tuple(terms.values())), 1.0, 1.0)
+if rank == 0:
+    save_file(model.state_dict(), sys.argv[1])
+if world > 1:
+    dist.barrier()
+os._exit(0)
+"""
+
+
+def test_further_players_of_two_processes_are_those_of_one(tmp_path: Path) -> None:
+    """Two backward passes of one forward pass, each on the weights of one player."""
+    two_processes("-c", PLAYERS, str(tmp_path / "two.safetensors"))
+    subprocess.run([sys.executable, "-c", PLAYERS, str(tmp_path / "one.safetensors")], check=True, timeout=120)
+    two, one = load_file(tmp_path / "two.safetensors"), load_file(tmp_path / "one.safetensors")
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=1e-9, atol=1e-13, msg=name)
+
+
 @pytest.mark.slow
 def test_a_run_of_two_processes_is_the_run_of_one(tmp_path: Path) -> None:
     two, history = train_two(tmp_path / "two", "dime", "--widths", "16")
