@@ -126,7 +126,7 @@ class Trainer:
         except torch.OutOfMemoryError as error:
             raise DimeError(f"{_first_line(error)}; try a smaller --batch-size, or --stream always") from error
         except RuntimeError as error:
-            if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            if self.settings.compile:  # the compiler cannot do everything, such as second derivatives
                 raise DimeError(f"--compile: {_first_line(error)}; or train without it") from error
             raise
         return self._finish()
