@@ -198,7 +198,7 @@ def test_the_moving_average_is_what_is_validated_and_kept(keep: str, tmp_path: P
         before = averages[-1] if averages else now
         averages.append({name: 0.7 * before[name] + 0.3 * tensor for name, tensor in now.items()})
 
-    trained.players.step = step  # type: ignore[method-assign]
+    trained.players.step = step  # type: ignore[method-assign, assignment]
     results = trained.fit(tmp_path)
     assert_close(weights(trained.model), averages[results["kept_step"] - 1])
     model = copy.deepcopy(trained.model).eval()
