@@ -42,25 +42,26 @@ class Tempered(Fitted, Protocol):
 
 @dataclass(frozen=True)
 class StandardNormal:
-    """N(0, I) of `size` dimensions."""
+    """N(0, I) of `size` dimensions, or N(0, std^2 I)."""
 
     size: int
     temperature: float = 1.0
+    std: float = 1.0
 
     def sample(self, n: int, rng: torch.Generator) -> torch.Tensor:
         """`(n, l)` draws, float32, on the generator's device."""
-        return self.temperature * torch.randn(n, self.size, generator=rng, device=rng.device)
+        return self.temperature * self.std * torch.randn(n, self.size, generator=rng, device=rng.device)
 
     def log_prob(self, z: torch.Tensor) -> torch.Tensor:
-        """`(n,)` nats: `-(|z|^2 + l log 2 pi) / 2`."""
-        return -0.5 * (z.square().sum(1) + self.size * math.log(2 * math.pi))
+        """`(n,)` nats: `-(|z / std|^2 + l log(2 pi std^2)) / 2`."""
+        return -0.5 * ((z / self.std).square().sum(1) + self.size * math.log(2 * math.pi * self.std**2))
 
     def state(self) -> dict[str, torch.Tensor]:
-        """`size`."""
-        return {"size": torch.tensor(self.size)}
+        """`size` and `std`."""
+        return {"size": torch.tensor(self.size), "std": torch.tensor(self.std)}
 
     def tempered(self, temperature: float) -> StandardNormal:
-        """N(0, I) that draws from N(0, temperature^2 I)."""
+        """The same that draws from N(0, temperature^2 std^2 I)."""
         return replace(self, temperature=temperature)
 
 

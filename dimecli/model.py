@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ from torch import nn
 from dimecli.data.spec import Spec
 from dimecli.distributions import StandardNormal
 from dimecli.nn.normal import DiagonalNormal
-from dimecli.plugin import Fitted
+from dimecli.plugin import Fitted, Network
 
 
 class Autoregressive(nn.Module):
@@ -84,11 +84,17 @@ class LatentVariableModel(Autoencoder):
     def prior(self) -> Fitted:
         """p(z)."""
 
-    def log_weight(self, x: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-        """`(B,)` nats: `log p(x|z) + log p(z) - log q(z|x)` at a draw z, whose mean is the evidence lower bound."""
+    def log_weight(self, x: torch.Tensor, rng: torch.Generator, prior: Fitted | None = None) -> torch.Tensor:
+        """`(B,)` nats: `log p(x|z) + log p(z) - log q(z|x)` at a draw z, whose mean is the evidence lower bound.
+
+        Args:
+            x: `(B, *shape)` data.
+            rng: Source of the draw.
+            prior: What `prior()` gave, where many draws need it: a learned one takes time to make.
+        """
         z, log_posterior = self.infer(x, rng)
         log_likelihood = -self.nll(x, z) - self.spec.elements * self.spec.likelihood.constant
-        return log_likelihood + self.prior().log_prob(z) - log_posterior
+        return log_likelihood + (prior or self.prior()).log_prob(z) - log_posterior
 
     @torch.no_grad()
     def log_prob(self, x: torch.Tensor, rng: torch.Generator, draws: int = 500) -> torch.Tensor:
@@ -96,9 +102,10 @@ class LatentVariableModel(Autoencoder):
 
         In expectation a lower bound, which rises to log p(x) with the number of draws.
         """
+        prior = self.prior()
         total = x.new_full(x.shape[:1], -math.inf, dtype=torch.float64)
         for _ in range(draws):
-            total = torch.logaddexp(total, self.log_weight(x, rng).double())
+            total = torch.logaddexp(total, self.log_weight(x, rng, prior).double())
         return total - math.log(draws)
 
 
@@ -111,10 +118,14 @@ class VariationalAutoencoder(LatentVariableModel):
 
     LOG_VARIANCE = 10.0
 
+    @classmethod
+    def of(cls, spec: Spec, network: Network, latent_size: int) -> Self:
+        """The model of a network, whose encoder gives a mean and a log-variance per dimension."""
+        return cls(spec, network.encoder(spec, 2 * latent_size), network.decoder(spec, latent_size), latent_size)
+
     def posterior(self, x: torch.Tensor) -> DiagonalNormal:
         """q(z|x)."""
-        mean, free = self.encoder(x).chunk(2, dim=1)
-        return DiagonalNormal(mean, self.LOG_VARIANCE * torch.tanh(free / self.LOG_VARIANCE))
+        return DiagonalNormal.from_features(self.encoder(x), self.LOG_VARIANCE)
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """`(B, l)` means of the posterior."""

@@ -22,7 +22,7 @@ class Settings(BaseModel):
         values = self.model_dump(mode="json")
         paths = {name: value for name, value in self if isinstance(value, Path)}
         values |= {name: str(Path(os.path.expanduser(path)).absolute()) for name, path in paths.items()}
-        return {alias: values[name] for alias, name in _names(type(self)).items()}
+        return {alias: values[name] for alias, name in _names(type(self)).items() if name in values}
 
 
 _S = TypeVar("_S", bound=Settings)

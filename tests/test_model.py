@@ -31,7 +31,7 @@ def linear_gaussian(dtype: torch.dtype, variance: float) -> tuple[VariationalAut
         for weight in model.parameters():
             weight.copy_(0.5 * torch.randn(weight.shape, generator=rng, dtype=dtype))
         for weight in model.encoder.parameters():
-            weight *= 0.1  # near the prior: wider than the exact posterior, so that weights are bounded
+            weight.mul_(0.1)  # near the prior: wider than the exact posterior, so that weights are bounded
     return model, 0.5 * torch.randn(6, 4, generator=rng, dtype=dtype)
 
 

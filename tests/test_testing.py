@@ -10,6 +10,7 @@ from dimecli.errors import PluginError, UserError
 from dimecli.testing import check_plugin
 
 SOURCE = '''
+import math
 from pydantic import Field
 from dimecli.data.samples import Samples
 from dimecli.errors import UserError
@@ -262,7 +263,9 @@ class GoodNetwork(Network):
         return nn.Sequential(nn.Flatten(), nn.Linear(spec.elements, features))
 
     def decoder(self, spec, latent_size):
-        return nn.Sequential(self.linear(spec, latent_size), nn.Unflatten(1, spec.shape), spec.likelihood.output())
+        shape = spec.likelihood.parameters(spec.shape)
+        linear = nn.Linear(latent_size, math.prod(shape))
+        return nn.Sequential(linear, nn.Unflatten(1, shape), spec.likelihood.output())
 
     def linear(self, spec, latent_size):
         return nn.Linear(latent_size, spec.elements)
@@ -280,6 +283,13 @@ class Unbounded(GoodNetwork):
 
     def decoder(self, spec, latent_size):
         return nn.Sequential(self.linear(spec, latent_size), nn.Unflatten(1, spec.shape))
+
+
+class Narrow(GoodNetwork):
+    """Has no room for a noise that the decoder predicts."""
+
+    def decoder(self, spec, latent_size):
+        return nn.Sequential(self.linear(spec, latent_size), nn.Unflatten(1, spec.shape), spec.likelihood.output())
 
 
 class Nothing(GoodNetwork):
@@ -501,6 +511,10 @@ BROKEN = {
     ("objective", "Truncated"): "on sentences: generate(z) leaves sentences incomplete",
     ("network", "Flat"): "Flat on images: decoder(spec, 5)(z) is (16, 288); return (16, 3, 12, 8)",
     ("network", "Unbounded"): "means of pixels leave [0, 1]; end the decoder in spec.likelihood.output()",
+    (
+        "network",
+        "Narrow",
+    ): "on images, predicted noise: decoder(spec, 5)(z) is (3, 3, 12, 8); return (3, 6, 12, 8)",
     ("network", "Nothing"): "takes no modality",
     ("network", "Frozen"): "decoder.0.weight gets no gradient",
     ("network", "Numbers"): "weights over symbols get no finite gradient",

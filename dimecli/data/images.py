@@ -9,30 +9,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field
-
-from dimecli.data.likelihood import Bernoulli, Gaussian
+from dimecli.data.options import PixelDataset
 from dimecli.data.spec import Spec
 from dimecli.errors import UserError
 from dimecli.lazy import F, np, torch
-from dimecli.plugin import Dataset
 
 if TYPE_CHECKING:
     from PIL import Image
 
 
-class ImageDataset(Dataset):
+class ImageDataset(PixelDataset):
     """A dataset of images."""
-
-    likelihood: Literal["gaussian", "bernoulli"] = Field(
-        "gaussian", description="p(x|z): Gaussian of variance 1/2 with means in [0, 1], or Bernoulli."
-    )
 
     network: ClassVar[str] = "dime-conv"
 
-    def image_spec(self, shape: tuple[int, ...], classes: tuple[str, ...] = ()) -> Spec:
-        """The Spec of `(C, H, W)` images with the chosen likelihood."""
-        likelihood = Bernoulli() if self.likelihood == "bernoulli" else Gaussian(bounded=True)
+    def image_spec(self, shape: tuple[int, ...], classes: tuple[str, ...] = (), levels: int = 256) -> Spec:
+        """The Spec of `(C, H, W)` images with the chosen likelihood; `levels` are the values that a pixel may have."""
+        likelihood = self.p_x_given_z(bounded=True, levels=levels)
         return Spec(modality="image", shape=shape, likelihood=likelihood, classes=classes)
 
 

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from dimecli.data.likelihood import Bernoulli, Gaussian
+from dimecli.data.likelihood import Bernoulli, Gaussian, Laplace
+from dimecli.data.logistic import Logistic
 from dimecli.data.sentences import Characters, Productions
 from dimecli.settings import Settings
 
@@ -23,7 +24,9 @@ class Spec(Settings):
 
     modality: Modality
     shape: tuple[int, ...]  # (C, H, W) of an image, (D,) of a vector, (T,) symbols of a sentence
-    likelihood: Annotated[Gaussian | Bernoulli | Productions | Characters, Field(discriminator="name")]
+    likelihood: Annotated[
+        Gaussian | Laplace | Logistic | Bernoulli | Productions | Characters, Field(discriminator="name")
+    ]
     classes: tuple[str, ...] = ()  # names of the labels 0, 1, ...; empty if there are none
 
     @property

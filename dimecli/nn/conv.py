@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -40,8 +41,13 @@ class ConvNet:
         height, width = (_halved(side, len(self.encoder_channels)) for side in shape[1:])
         return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels[-1] * height * width, features))
 
-    def decoder(self, shape: tuple[int, ...], latent_size: int, output: nn.Module, start: float = 0.0) -> nn.Sequential:
-        """From `(B, latent_size)` codes to `(B, C, H, W)` images: numbers around `start` at first, through `output`."""
+    def decoder(
+        self, shape: tuple[int, ...], latent_size: int, output: nn.Module, start: Sequence[float] = ()
+    ) -> nn.Sequential:
+        """From `(B, latent_size)` codes to `(B, C, H, W)` numbers, through `output`.
+
+        At first the numbers of each channel are around its own of `start`, or around 0.
+        """
         channels = tuple(map(self._scaled, self.decoder_channels))
         height, width = (_halved(side, len(channels) - 1) for side in shape[1:])
         linear, *activation = _activated(
@@ -52,7 +58,7 @@ class ConvNet:
             layers += _activated(doubling(before, after, self.kernel, bias=not norm), after, norm)
         padding = (self.last_kernel - 1) // 2
         last = nn.ConvTranspose2d(channels[-1], shape[0], self.last_kernel, padding=padding)
-        last.bias = nn.Parameter(torch.full(shape[:1], start))
+        last.bias = nn.Parameter(torch.tensor(start or (0.0,) * shape[0]))
         return nn.Sequential(*layers, last, Crop(*shape[1:]), output)
 
     def _scaled(self, channels: int) -> int:

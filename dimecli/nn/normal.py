@@ -14,6 +14,15 @@ class DiagonalNormal(NamedTuple):
     mean: torch.Tensor
     log_variance: torch.Tensor
 
+    @classmethod
+    def from_features(cls, features: torch.Tensor, bound: float = 10.0) -> DiagonalNormal:
+        """Those of `(B, 2 l)` free numbers: means, and log-variances kept within +-`bound` smoothly.
+
+        So neither a log-variance nor its exponential overflows: `bound tanh(a / bound)` is the identity near 0.
+        """
+        mean, free = features.chunk(2, dim=1)
+        return cls(mean, bound * torch.tanh(free / bound))
+
     def sample(self, rng: torch.Generator) -> torch.Tensor:
         """`(B, l)` draws, one of each row, whose gradients reach the parameters (reparametrised)."""
         noise = torch.randn(self.mean.shape, generator=rng, device=self.mean.device, dtype=self.mean.dtype)

@@ -16,6 +16,7 @@ from dimecli.plugin.objective import Loss, Objective
 from dimecli.plugin.problem import Outcome, Problem
 from dimecli.plugin.protocol import Lab, Protocol
 from dimecli.plugin.search import Candidates, History, Search, Space
+from dimecli.plugin.variational import VariationalObjective
 
 __all__ = [
     "API",
@@ -43,6 +44,7 @@ __all__ = [
     "Space",
     "Spec",
     "Split",
+    "VariationalObjective",
 ]
 
 KINDS: dict[str, type[Plugin]] = {

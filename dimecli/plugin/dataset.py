@@ -33,6 +33,10 @@ class Dataset(Plugin):
             UserError: the data is missing or damaged; the message says what to do.
         """
 
+    def read_prepared(self, split: Literal["train", "test"]) -> Samples:
+        """What `read` gives, after what a family of datasets does to all of it, such as binarising pixels."""
+        return self.read(split)
+
     @property
     def language(self) -> Language | None:
         """What the samples are sentences of, if they are.
@@ -53,7 +57,7 @@ class Dataset(Plugin):
 
     def training(self) -> tuple[Samples, Samples]:
         """The samples to train on and those to validate on, taken from them: the same ones for every seed."""
-        return split_off(self.read("train"), self.validation, "--validation")
+        return split_off(self.read_prepared("train"), self.validation, "--validation")
 
     def load(self, split: Split) -> Samples:
         """One split.
@@ -62,7 +66,7 @@ class Dataset(Plugin):
             UserError: there is no such split, or the data is missing or damaged.
         """
         if split == "test":
-            return self.read("test")
+            return self.read_prepared("test")
         if split not in ("train", "validation"):
             raise UserError(f"no split '{split}'; allowed: train, validation, test")
         train, validation = self.training()

@@ -64,7 +64,9 @@ def reconstruct(run: Run, split: Split = "test", n: int | None = None, seed: int
     order = torch.randperm(len(samples), generator=generator(seed, "reconstruct"))
     indices = order[:n].sort().values
     batches = Batches(samples.take(indices.tolist()), torch.device("cpu"), workers=run.experiment.train.workers)
-    pairs = [(x, run.decode(run.encode(x))) for x in batches.ordered(_BATCH)]
+    rng = generator(seed, "reconstruct observe")
+    shown = [run.model.spec.likelihood.observe(x, rng) for x in batches.ordered(_BATCH)]
+    pairs = [(x, run.decode(run.encode(x))) for x in shown]
     originals, reconstructions = (torch.cat(parts) for parts in zip(*pairs, strict=True))
     return Reconstructed(split, indices, originals, reconstructions)
 

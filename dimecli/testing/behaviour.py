@@ -45,7 +45,10 @@ def check_behaviour(plugin: Plugin) -> None:
         elif isinstance(plugin, Network):
             expect(plugin.modalities, f"{type(plugin).__name__} takes no modality", "fill `modalities`")
             for spec in [spec for spec in (_COLOUR, _VECTOR, _SENTENCE) if spec.modality in plugin.modalities]:
-                _check_network(plugin, spec, f"{type(plugin).__name__} on {spec.modality}s")
+                where = f"{type(plugin).__name__} on {spec.modality}s"
+                _check_network(plugin, spec, where)
+                if isinstance(spec.likelihood, Gaussian):
+                    _check_noise(plugin, spec, where)
         elif isinstance(plugin, Dataset):
             for split in ("train", "test"):
                 _check_dataset(plugin, split, f"{type(plugin).__name__}, {split}")
@@ -204,10 +207,26 @@ def _check_network(network: Network, spec: Spec, where: str) -> None:
         _check_generated(model, model.encode(x[:3]), x, where)
 
 
+def _check_noise(network: Network, spec: Spec, where: str) -> None:
+    """A decoder has room for a noise that is not fixed, and gives it to the likelihood."""
+    from dimecli.model import Autoencoder, Autoregressive
+
+    for noise in ("learned", "predicted"):
+        noisy = spec.model_copy(update={"likelihood": spec.likelihood.model_copy(update={"noise": noise})})
+        decoder = network.decoder(noisy, 5)
+        z, x = torch.randn(3, 5, generator=seeded()), _data(noisy, 3)
+        if not isinstance(decoder, Autoregressive):
+            _check_parameters(decoder(z), noisy, f"{where}, {noise} noise: decoder(spec, 5)(z)")
+        model = Autoencoder(noisy, nn.Identity(), decoder, 5)
+        check_tensor(model.nll(x, z), (3,), f"{where}, {noise} noise: nll(x, z)")
+
+
 def _check_parameters(parameters: torch.Tensor, spec: Spec, where: str) -> None:
-    check_tensor(parameters, (len(parameters), *spec.likelihood.parameters(spec.shape)), where)
-    if spec == _COLOUR:
-        inside = ((parameters >= 0) & (parameters <= 1)).all()
+    free = torch.zeros(len(parameters), *spec.likelihood.parameters(spec.shape))
+    check_tensor(parameters, tuple(spec.likelihood.output()(free).shape), where)
+    if spec.modality == "image":
+        means = parameters[:, : spec.shape[0]]
+        inside = ((means >= 0) & (means <= 1)).all()
         expect(inside, f"{where}: means of pixels leave [0, 1]", "end the decoder in spec.likelihood.output()")
 
 

@@ -45,7 +45,7 @@ def asked(
     calls: list[tuple[Any, ...]] = []
 
     def load_run(path: Path, *, device: str) -> Any:
-        def sample(n: int, density: Any, seed: int, project: bool | None, how: Any) -> Any:
+        def sample(n: int, density: Any, seed: int, project: bool | None, how: Any, reporter: Any) -> Any:
             calls.append((path.name, device, n, density.options(), seed, project, how.decode, how.reserve))
             return SimpleNamespace(x=["symbols"] * n)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch.distributions import Independent, Normal, kl_divergence
@@ -12,7 +14,7 @@ DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 SHAPES = pytest.mark.parametrize("shape", [(1, 1), (5, 3), (2, 16)])
 
 
-def pair(shape: tuple[int, int], dtype: torch.dtype) -> tuple[DiagonalNormal, Independent]:
+def pair(shape: tuple[int, int], dtype: torch.dtype) -> tuple[DiagonalNormal, Any]:
     rng = torch.Generator().manual_seed(0)
     mean, log_variance = (torch.randn(shape, generator=rng, dtype=dtype).requires_grad_() for _ in range(2))
     return DiagonalNormal(mean, log_variance), Independent(Normal(mean, log_variance.exp().sqrt()), 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -45,6 +46,16 @@ def test_some_of_a_split_are_chosen_by_the_seed(run: Run) -> None:
     x = run.samples("test").x
     assert isinstance(x, torch.Tensor)
     assert torch.equal(first.originals, x[first.indices])
+
+
+def test_pixels_that_are_binarised_anew_are_shown_as_the_model_sees_them(tmp_path: Path) -> None:
+    digits = make("dataset", "digits", likelihood="bernoulli", binarize="dynamic")
+    run = train("ae", digits, make("network", "mlp", widths=(16,)), runs=tmp_path, epochs=1)
+    found, again, other = (reconstruct(run, "test", 20, seed) for seed in (0, 0, 1))
+    assert set(found.originals.unique().tolist()) == {0, 1}
+    assert torch.equal(found.originals, again.originals)
+    assert not torch.equal(found.originals, other.originals)
+    torch.testing.assert_close(found.reconstructions, run.decode(run.encode(found.originals)))
 
 
 @pytest.mark.parametrize(("n", "size"), [(3, (3, 2)), (20, (16, 2)), (100, (16, 8))])

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from dimecli.data.likelihood import Bernoulli, Gaussian
+from dimecli.data.options import PixelDataset
 from dimecli.data.samples import Samples, split_off
 from dimecli.data.spec import Spec
 from dimecli.errors import UserError
 from dimecli.lazy import np, torch
-from dimecli.plugin import Dataset
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,7 +22,7 @@ _CHANNELS = (1, 3)
 _MAGIC = (b"\x93NUMPY", b"PK")
 
 
-class Arrays(Dataset):
+class Arrays(PixelDataset):
     """Your own arrays, from a NumPy file: an .npy with x, or an .npz with x, or with x_train and x_test.
 
     `(N, D)` numbers are vectors, taken as they are. Images are uint8, or floats in [0, 1]:
@@ -35,10 +34,6 @@ class Arrays(Dataset):
     path: Path = Field(Path("data.npz"), description="The .npz or .npy file.")
     test: float | None = Field(
         None, gt=0, lt=1, description=f"Share of x kept for testing, {TEST_SHARE} if not given; not with an x_test."
-    )
-    likelihood: Literal["gaussian", "bernoulli"] = Field(
-        "gaussian",
-        description="p(x|z): Gaussian of variance 1/2, for images with means in [0, 1], or Bernoulli, for x in [0, 1].",
     )
 
     network: ClassVar[str] = "mlp"
@@ -78,7 +73,7 @@ class Arrays(Dataset):
         spec = Spec(
             modality="image" if image else "vector",
             shape=tuple(x.shape[1:]),
-            likelihood=Bernoulli() if self.likelihood == "bernoulli" else Gaussian(bounded=image),
+            likelihood=self.p_x_given_z(bounded=image),
             classes=() if classes is None else tuple(str(name) for name in classes),
         )
         return Samples(spec, x, y)
@@ -93,6 +88,8 @@ class Arrays(Dataset):
         if x.dtype.kind not in ("f" if image else "biuf") and not (image and x.dtype == np.uint8):
             allowed = "uint8, or floats in [0, 1]" if image else "numbers"
             raise UserError(f"{where} has the type {x.dtype}; allowed: {allowed}")
+        if self.likelihood == "logistic" and x.dtype != np.uint8:
+            raise UserError(f"--likelihood logistic is for images of 8-bit pixels, uint8; {where} is {x.dtype}")
         if image:
             x = _channels_first(where, x)
             if x.dtype == np.uint8:

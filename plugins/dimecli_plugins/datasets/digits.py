@@ -28,6 +28,6 @@ class Digits(ImageDataset):
 
         digits = load_digits()
         images = torch.from_numpy(digits.images / 16).float()[:, None]
-        spec = self.image_spec((1, 8, 8), tuple(str(digit) for digit in digits.target_names))
+        spec = self.image_spec((1, 8, 8), tuple(str(digit) for digit in digits.target_names), levels=17)
         train, test = split_off(Samples(spec, images, torch.from_numpy(digits.target).long()), self.test, "--test")
         return train if split == "train" else test

@@ -7,18 +7,17 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from dimecli.data.likelihood import Gaussian
+from dimecli.data.options import NoisyDataset
 from dimecli.data.samples import Samples
 from dimecli.data.spec import Spec
 from dimecli.lazy import F, torch
-from dimecli.plugin import Dataset
 
 COMPONENTS = 5
 STD = 0.25
 _MEANS_SEED = 62  # the directions belong to the dataset, not to a draw from it
 
 
-class GaussianMixture(Dataset):
+class GaussianMixture(NoisyDataset):
     """Vectors of a mixture of 5 isotropic Gaussians of standard deviation 0.25 (MIM, section 6.2).
 
     Training and test samples are drawn independently; the labels are the components, all equally
@@ -27,6 +26,7 @@ class GaussianMixture(Dataset):
     `data_seed`.
     """
 
+    likelihood: Literal["gaussian", "laplace"] = Field("gaussian", description="p(x|z), the distribution of x.")
     dimension: int = Field(2, ge=2, description="Numbers per sample, D; the paper has 2 and 20.")
     samples: int = Field(10_000, ge=10, description="Training samples, and as many test samples.")
     data_seed: int = Field(0, ge=0, lt=2**62, description="Seed of the samples; that of the training is another.")
@@ -39,7 +39,8 @@ class GaussianMixture(Dataset):
         components = torch.randint(COMPONENTS, (self.samples,), generator=rng)
         noise = torch.randn(self.samples, self.dimension, generator=rng)
         classes = tuple(str(component) for component in range(COMPONENTS))
-        spec = Spec(modality="vector", shape=(self.dimension,), likelihood=Gaussian(), classes=classes)
+        likelihood = self.p_x_given_z(bounded=False)
+        spec = Spec(modality="vector", shape=(self.dimension,), likelihood=likelihood, classes=classes)
         return Samples(spec, self.means()[components] + STD * noise, components)
 
     def means(self) -> torch.Tensor:

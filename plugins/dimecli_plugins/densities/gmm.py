@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from dimecli.errors import UserError
 from dimecli.lazy import torch
+from dimecli.nn.expectation import fit_mixture
 from dimecli.plugin import Context, Density, Fitted
-
-_REGULARISATION = 1e-6  # of the codes' mean variance, added to every variance of every component
 
 
 class GMM(Density):
@@ -36,40 +33,13 @@ class GMM(Density):
             UserError: there are fewer codes than components.
             DimeError: the codes are not finite, or all the same.
         """
-        from dimecli.distributions import GaussianMixture, check_codes
+        from sklearn.mixture import GaussianMixture
 
-        if len(codes) < self.components:
-            raise UserError(f"--components {self.components}: at most the number of codes, {len(codes)}, is allowed")
-        check_codes(codes)
-        mixture = self._maximise(codes.double(), int(torch.randint(2**31, (), generator=rng)))
-        covariances = torch.from_numpy(mixture.covariances_)  # (K, l, l), or (K, l) if diagonal
-        fitted = GaussianMixture.from_covariances(
-            torch.from_numpy(mixture.weights_),
-            torch.from_numpy(mixture.means_),
-            covariances if self.covariance == "full" else covariances.diag_embed(),
-            like=codes,
-            converged=torch.tensor(mixture.converged_),
-            iterations=torch.tensor(mixture.n_iter_),
-        )
-        return fitted.tempered(self.temperature)
+        options = {"covariance_type": self.covariance, "max_iter": self.max_iter}
+        return fit_mixture(GaussianMixture, codes, rng, self.components, **options).tempered(self.temperature)
 
     def restore(self, state: Mapping[str, torch.Tensor], context: Context) -> Fitted:
         """The mixture of that state."""
         from dimecli.distributions import GaussianMixture
 
         return GaussianMixture.from_state(state).tempered(self.temperature)
-
-    def _maximise(self, codes: torch.Tensor, seed: int) -> Any:
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.mixture import GaussianMixture
-
-        mixture = GaussianMixture(
-            self.components,
-            covariance_type=self.covariance,
-            max_iter=self.max_iter,
-            reg_covar=_REGULARISATION * codes.var(0).mean().item(),
-            random_state=seed,
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            return mixture.fit(codes.numpy())

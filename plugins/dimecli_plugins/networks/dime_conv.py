@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from dimecli.data.likelihood import Gaussian
+from dimecli.data.likelihood import Gaussian, LocationScale
 from dimecli.data.spec import Spec
 from dimecli.errors import UserError
 from dimecli.lazy import nn
@@ -50,20 +50,21 @@ class DimeConv(Network):
         """A linear layer, transposed convolutions of stride 2 and one of stride 1 to `(B, C, H, W)`.
 
         Raises:
-            UserError: tanh is asked for, but the data are no pixels with a Gaussian likelihood.
+            UserError: tanh is asked for, but the data are no pixels with a Gaussian likelihood of a fixed variance.
         """
         likelihood, column = spec.likelihood, self._column(spec)
-        bounded = isinstance(likelihood, Gaussian) and likelihood.bounded
+        bounded = isinstance(likelihood, LocationScale) and likelihood.bounded
         net, shape = self._net(column), likelihood.parameters(spec.shape)
         if self.output == "tanh":
-            if not bounded:
+            if not (bounded and isinstance(likelihood, Gaussian) and likelihood.noise == "fixed"):
                 raise UserError(
-                    "--output tanh needs pixels in [0, 1] with a Gaussian likelihood, got likelihood "
+                    "--output tanh needs pixels in [0, 1] with a Gaussian likelihood of a fixed variance, got "
                     f"{likelihood.options()}; use --output sigmoid"
                 )
             return net.decoder(shape, latent_size, nn.Tanh())
         pixels = likelihood.name == "bernoulli" or bounded
-        start = -2.0 if column == "mnist" and pixels else 0.0
+        means = spec.shape[0] if column == "mnist" and pixels else 0  # further channels are of the noise
+        start = (-2.0,) * means + (0.0,) * (shape[0] - means)
         return net.decoder(shape, latent_size, likelihood.output(), start)
 
     def _column(self, spec: Spec) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -30,21 +29,17 @@ class MLP(Network):
 
     def encoder(self, spec: Spec, features: int) -> nn.Module:
         """Flattened data through the hidden layers to `(B, features)`."""
-        return nn.Sequential(nn.Flatten(), *self._layers((spec.elements, *self.widths), features))
+        from dimecli.nn.dense import dense
+
+        return nn.Sequential(nn.Flatten(), *dense((spec.elements, *self.widths, features), self._activation))
 
     def decoder(self, spec: Spec, latent_size: int) -> nn.Module:
         """Codes through the hidden layers in reverse to the likelihood's parameters."""
+        from dimecli.nn.dense import dense
+
         shape = spec.likelihood.parameters(spec.shape)
-        layers = self._layers((latent_size, *reversed(self.widths)), math.prod(shape))
+        layers = dense((latent_size, *reversed(self.widths), math.prod(shape)), self._activation)
         return nn.Sequential(*layers, nn.Unflatten(1, shape), spec.likelihood.output())
-
-    def _layers(self, sizes: tuple[int, ...], last: int) -> list[nn.Module]:
-        from dimecli.nn.init import he_normal
-
-        layers: list[nn.Module] = []
-        for before, after in pairwise(sizes):
-            layers += [he_normal(nn.Linear(before, after)), self._activation()]
-        return [*layers, nn.Linear(sizes[-1], last)]
 
     def _activation(self) -> nn.Module:
         match self.activation:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
 from dimecli.lazy import torch
-from dimecli.plugin import Loss, Network, Objective, Spec
+from dimecli.plugin import Loss, Network, Spec, VariationalObjective
 
 if TYPE_CHECKING:
     from dimecli.model import VariationalAutoencoder
@@ -15,23 +13,18 @@ if TYPE_CHECKING:
 _RAE = {"epochs": 100, "batch_size": 100, "lr": 1e-3, "schedule": "plateau"}
 
 
-class VAE(Objective):
+class VAE(VariationalObjective):
     """A Gaussian posterior held to N(0, I) by its Kullback-Leibler divergence (Kingma and Welling, 2014).
 
     Minimises `E_q[-log p(x|z)] + beta KL(q(z|x) || N(0, I))` with one reparametrised sample. The
-    decoder of Gaussian data has the variance 1/2 by convention, so that the first term is the
+    decoder of Gaussian data has the variance 1/2 by default, so that the first term is the
     summed squared error; the loss is then beta times the negative evidence lower bound of a decoder
     with variance beta / 2. At beta = 1 that is far more noise than small images have, and the codes
     collapse, as they do for sentences of a grammar (a KL of 1 nat and 1.5 % exact reconstruction of
-    unseen `expressions` after 100 epochs on the default 3,600); the default 0.1 keeps them. Bernoulli
-    pixels have 1, the evidence lower bound.
+    unseen `expressions` after 100 epochs on the default 3,600); the default 0.1 keeps them. Where
+    the noise of x is not set by hand, as of Bernoulli pixels or a learned variance (`--noise learned`),
+    it is 1, the evidence lower bound.
     """
-
-    beta: float | None = Field(
-        None,
-        ge=0,
-        description="Weight of the KL divergence; if not given, 1 (ELBO) for a Bernoulli likelihood, else 0.1.",
-    )
 
     presets = {
         "rae-mnist": {
@@ -55,17 +48,10 @@ class VAE(Objective):
         """The encoder gives a mean and a log-variance per dimension."""
         from dimecli.model import VariationalAutoencoder
 
-        encoder = network.encoder(spec, 2 * self.latent_size)
-        return VariationalAutoencoder(spec, encoder, network.decoder(spec, self.latent_size), self.latent_size)
+        return VariationalAutoencoder.of(spec, network, self.latent_size)
 
     def loss(self, model: VariationalAutoencoder, x: torch.Tensor, rng: torch.Generator) -> Loss:
         """The negative evidence lower bound, its KL term times beta, in nats."""
         posterior = model.posterior(x)
         z = posterior.sample(rng)  # (B, l)
         return Loss(reconstruction=self.reconstruction(model, x, z), kl=self.weight(model.spec) * posterior.kl().mean())
-
-    def weight(self, spec: Spec) -> float:
-        """The beta in force for this data."""
-        if self.beta is not None:
-            return self.beta
-        return 1.0 if spec.likelihood.name == "bernoulli" else 0.1

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from dimecli.data.likelihood import Bernoulli, Gaussian
+from dimecli.data.likelihood import Bernoulli, Gaussian, Laplace
 from dimecli.data.spec import Spec
 from dimecli.errors import UserError
 from dimecli.model import UnitNorm
@@ -202,7 +202,8 @@ def test_tanh_is_for_pixels_with_a_gaussian_likelihood() -> None:
     means = network.decoder(image(1, 8, 8), 4)(100 * torch.randn(64, 4))
     assert -1 <= means.min() < 0
     assert means.max() <= 1
-    for spec in (image(1, 8, 8, bounded=False), Spec(modality="image", shape=(1, 8, 8), likelihood=Bernoulli())):
+    likelihoods = (Gaussian(), Bernoulli(), Laplace(bounded=True), Gaussian(bounded=True, noise="learned"))
+    for spec in (Spec(modality="image", shape=(1, 8, 8), likelihood=likelihood) for likelihood in likelihoods):
         with pytest.raises(UserError, match=r"--output tanh .* use --output sigmoid"):
             network.decoder(spec, 4)
 
@@ -211,16 +212,20 @@ def test_tanh_is_for_pixels_with_a_gaussian_likelihood() -> None:
     ("column", "likelihood", "expected"),
     [
         ("mnist", Gaussian(bounded=True), 0.119),
+        ("mnist", Gaussian(bounded=True, noise="learned"), 0.119),
+        ("mnist", Laplace(bounded=True, noise="predicted"), 0.119),
         ("mnist", Bernoulli(), -2),
         ("mnist", Gaussian(), 0),
         ("cifar10", Gaussian(bounded=True), 0.5),
     ],
 )
-def test_mostly_black_images_start_from_black(column: str, likelihood: Gaussian | Bernoulli, expected: float) -> None:
+def test_mostly_black_images_start_from_black(column: str, likelihood: Any, expected: float) -> None:
     torch.manual_seed(0)
     network = DimeConv.model_validate({"column": column, "width": 0.2})
     means = network.decoder(Spec(modality="image", shape=(1, 16, 16), likelihood=likelihood), 4)(torch.zeros(2, 4))
-    assert means.mean().item() == pytest.approx(expected, abs=0.02)
+    assert means[:, :1].mean().item() == pytest.approx(expected, abs=0.02)
+    if means.shape[1] == 2:
+        assert means[:, 1:].exp().square().mean().item() == pytest.approx(0.5, abs=0.02)  # not so the noise
 
 
 @pytest.mark.parametrize(

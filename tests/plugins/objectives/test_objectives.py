@@ -1,12 +1,13 @@
 """The losses of ae, dime and vae against references of their own."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
-from dimecli.data.likelihood import Bernoulli, Gaussian
+from dimecli.data.likelihood import Bernoulli, Gaussian, Laplace
 from dimecli.data.spec import Spec
 from dimecli.model import VariationalAutoencoder
 from dimecli.nn.potential import log_potential
@@ -95,8 +96,20 @@ def test_vae_kl_equals_torch_distributions(dtype: torch.dtype, beta: float | Non
     assert values(objective.loss(model, x, rng()))["kl"] == pytest.approx(weight * kl, rel=1e-5)
 
 
-def test_vae_of_bernoulli_data_is_the_evidence_lower_bound() -> None:
-    assert VAE().weight(Spec(modality="image", shape=(1, 4, 4), likelihood=Bernoulli())) == 1
+@pytest.mark.parametrize(
+    ("likelihood", "weight"),
+    [
+        (Bernoulli(), 1),
+        (Gaussian(noise="learned"), 1),
+        (Laplace(noise="predicted"), 1),
+        (Gaussian(), 0.1),
+        (Laplace(variance=0.2), 0.1),
+    ],
+)
+def test_vae_is_the_evidence_lower_bound_unless_the_noise_is_set_by_hand(likelihood: Any, weight: float) -> None:
+    spec = Spec(modality="image", shape=(1, 4, 4), likelihood=likelihood)
+    assert VAE().weight(spec) == weight
+    assert VAE(beta=0.3).weight(spec) == 0.3
 
 
 def test_vae_reconstruction_is_unbiased_for_the_expectation_under_the_posterior() -> None:
