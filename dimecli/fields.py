@@ -78,7 +78,7 @@ def show(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ",".join(map(show, value))
     if isinstance(value, float):
-        return str(value).removesuffix(".0")
+        return f"{value:.12g}"  # products of published numbers end in rounding errors
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 

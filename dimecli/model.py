@@ -51,6 +51,10 @@ class Autoencoder(nn.Module):
         parameters = self.decoder(z, x) if isinstance(self.decoder, Autoregressive) else self.decoder(z)
         return self.spec.likelihood.nll(parameters, x)
 
+    def log_likelihood(self, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        """`(B,)` nats: log p(x|z) with all of its constants."""
+        return -self.nll(x, z) - self.spec.elements * self.spec.likelihood.constant
+
     def prior(self) -> Fitted | None:
         """The distribution that codes are asked to have, if they are asked for one; a learned one has gradients."""
         return None
@@ -80,9 +84,9 @@ class LatentVariableModel(Autoencoder):
     def infer(self, x: torch.Tensor, rng: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """A draw from q(z|x) for each x, `(B, l)`, with gradients, and its log-density, `(B,)` nats."""
 
-    @abstractmethod
     def prior(self) -> Fitted:
-        """p(z)."""
+        """p(z); N(0, I) unless a model has another."""
+        return StandardNormal(self.latent_size)
 
     def log_weight(self, x: torch.Tensor, rng: torch.Generator, prior: Fitted | None = None) -> torch.Tensor:
         """`(B,)` nats: `log p(x|z) + log p(z) - log q(z|x)` at a draw z, whose mean is the evidence lower bound.
@@ -93,8 +97,8 @@ class LatentVariableModel(Autoencoder):
             prior: What `prior()` gave, where many draws need it: a learned one takes time to make.
         """
         z, log_posterior = self.infer(x, rng)
-        log_likelihood = -self.nll(x, z) - self.spec.elements * self.spec.likelihood.constant
-        return log_likelihood + (prior or self.prior()).log_prob(z) - log_posterior
+        prior = self.prior() if prior is None else prior
+        return self.log_likelihood(x, z) + prior.log_prob(z) - log_posterior
 
     @torch.no_grad()
     def log_prob(self, x: torch.Tensor, rng: torch.Generator, draws: int = 500) -> torch.Tensor:
@@ -136,10 +140,6 @@ class VariationalAutoencoder(LatentVariableModel):
         posterior = self.posterior(x)
         z = posterior.sample(rng)
         return z, posterior.log_prob(z)
-
-    def prior(self) -> Fitted:
-        """N(0, I)."""
-        return StandardNormal(self.latent_size)
 
 
 class UnitNorm(nn.Module):

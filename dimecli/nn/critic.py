@@ -10,6 +10,7 @@ from torch import nn
 from dimecli.data.spec import Spec
 from dimecli.nn.dense import dense
 from dimecli.nn.sequence import OneHot
+from dimecli.nn.soft_clip import soft_clip
 
 
 def score_network(inputs: int, widths: Sequence[int]) -> nn.Sequential:
@@ -37,4 +38,4 @@ class Critic(nn.Module):
     def forward(self, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         """`(B,)` scores of `(B, *shape)` data and `(B, l)` codes."""
         scores: torch.Tensor = self.scores(torch.cat([self.numbers(x).flatten(1), z], dim=1))
-        return self.clip * torch.tanh(scores / self.clip)
+        return soft_clip(scores, self.clip)

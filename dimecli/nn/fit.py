@@ -99,6 +99,7 @@ def fit(
     count = max(1, len(rows) // 10)
     held_out, train = shuffled[:count], shuffled[count:]
     noise = torch.Generator(context.device).manual_seed(int(torch.randint(2**62, (), generator=rng)))
+    judging = noise.initial_seed() + 1  # the same noise at every check, so that they compare
     density.to(context.device)
     optimizer = torch.optim.Adam(density.parameters(), lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
@@ -114,7 +115,7 @@ def fit(
             if step % every and step < steps:
                 continue
             with torch.no_grad():
-                value = density.loss(held_out, noise)
+                value = density.loss(held_out, torch.Generator(context.device).manual_seed(judging))
             progress.update(step, held_out=value.item())
             if value < best["held_out"]:
                 density.steps.fill_(step)

@@ -9,10 +9,8 @@ import torch
 from torch import nn
 
 from dimecli.data.spec import Spec
-from dimecli.distributions import StandardNormal
 from dimecli.model import LatentVariableModel
 from dimecli.nn.normal import DiagonalNormal
-from dimecli.plugin import Fitted
 
 
 class ConditionalFlow(nn.Module):
@@ -57,7 +55,3 @@ class FlowPosterior(LatentVariableModel, Generic[Flow]):
         start = normal.sample(rng)
         z, log_det = self.flow(start, context)
         return z, normal.log_prob(start) - log_det
-
-    def prior(self) -> Fitted:
-        """N(0, I)."""
-        return StandardNormal(self.latent_size)

@@ -11,11 +11,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from dimecli.data.spec import Spec
-from dimecli.distributions import StandardNormal
 from dimecli.model import LatentVariableModel
 from dimecli.nn.normal import DiagonalNormal
 from dimecli.nn.second_order import second_derivatives
-from dimecli.plugin import Fitted
 
 Tempering = Literal["fixed", "free", "none"]
 Potential = Callable[[torch.Tensor], torch.Tensor]
@@ -25,14 +23,20 @@ _FIRST_TEMPERATURE = 1.5
 _FIRST_FACTOR = 0.9
 
 
-def gradient(potential: Potential, z: torch.Tensor) -> torch.Tensor:
-    """`(B, l)`: the gradient at z of a potential that gives `(B,)` nats; it has gradients itself."""
-    value: torch.Tensor = torch.autograd.grad(potential(z).sum(), z, create_graph=True)[0]
+def gradient(potential: Potential, z: torch.Tensor, differentiable: bool) -> torch.Tensor:
+    """`(B, l)`: the gradient at z of a potential that gives `(B,)` nats; it may have gradients itself."""
+    z = z if differentiable else z.detach().requires_grad_()
+    value: torch.Tensor = torch.autograd.grad(potential(z).sum(), z, create_graph=differentiable)[0]
     return value
 
 
 def leapfrog(
-    potential: Potential, z: torch.Tensor, momentum: torch.Tensor, step: torch.Tensor, factors: torch.Tensor
+    potential: Potential,
+    z: torch.Tensor,
+    momentum: torch.Tensor,
+    step: torch.Tensor,
+    factors: torch.Tensor,
+    differentiable: bool = True,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Positions and momenta, `(B, l)`, after as many leapfrog steps as there are tempering factors.
 
@@ -45,12 +49,13 @@ def leapfrog(
         momentum: What it starts with.
         step: `(l,)` step sizes.
         factors: `(K,)` tempering factors.
+        differentiable: Let gradients pass through the forces; without, no graph is kept.
     """
-    force = -gradient(potential, z)
+    force = -gradient(potential, z, differentiable)
     for factor in factors:
         momentum = momentum + step / 2 * force
         z = z + step * momentum
-        force = -gradient(potential, z)
+        force = -gradient(potential, z, differentiable)
         momentum = factor * (momentum + step / 2 * force)
     return z, momentum
 
@@ -69,25 +74,25 @@ class Schedule(nn.Module):
     def __init__(self, latent_size: int, steps: int, first_step: float, tempering: Tempering) -> None:
         super().__init__()
         self.steps, self.tempering = steps, tempering
-        self.free_step = nn.Parameter(torch.full((latent_size,), _logit(first_step / LARGEST_STEP)))
+        self.raw_step = nn.Parameter(torch.full((latent_size,), _logit(first_step / LARGEST_STEP)))
         if tempering == "fixed":
-            self.free_temperature = nn.Parameter(torch.tensor(math.log(math.expm1(_FIRST_TEMPERATURE - 1))))
+            self.raw_temperature = nn.Parameter(torch.tensor(math.log(math.expm1(_FIRST_TEMPERATURE - 1))))
         elif tempering == "free":
-            self.free_factors = nn.Parameter(torch.full((steps,), _logit(_FIRST_FACTOR)))
+            self.raw_factors = nn.Parameter(torch.full((steps,), _logit(_FIRST_FACTOR)))
 
     @property
     def step(self) -> torch.Tensor:
         """`(l,)` step sizes, between 0 and `LARGEST_STEP`."""
-        return LARGEST_STEP * torch.sigmoid(self.free_step)
+        return LARGEST_STEP * torch.sigmoid(self.raw_step)
 
     @property
     def factors(self) -> torch.Tensor:
         """`(K,)` factors of the momentum; the square of their product is 1 / T_0, the last temperature is 1."""
         if self.tempering == "free":
-            return torch.sigmoid(self.free_factors)
+            return torch.sigmoid(self.raw_factors)
         if self.tempering == "none":
-            return torch.ones(self.steps, dtype=self.free_step.dtype, device=self.free_step.device)
-        first = 1 + F.softplus(self.free_temperature)
+            return torch.ones(self.steps, dtype=self.raw_step.dtype, device=self.raw_step.device)
+        first = 1 + F.softplus(self.raw_temperature)
         share = torch.arange(self.steps + 1, dtype=first.dtype, device=first.device) / self.steps
         temperatures = first + (1 - first) * share.square()  # (K + 1,)
         return (temperatures[1:] / temperatures[:-1]).sqrt()
@@ -114,7 +119,7 @@ class HamiltonianModel(LatentVariableModel):
     """
 
     def __init__(self, spec: Spec, encoder: nn.Module, decoder: nn.Module, schedule: Schedule, weight: float) -> None:
-        super().__init__(spec, encoder, decoder, len(schedule.free_step))
+        super().__init__(spec, encoder, decoder, len(schedule.raw_step))
         self.schedule = schedule
         self.weight = weight
 
@@ -140,7 +145,7 @@ class HamiltonianModel(LatentVariableModel):
             if not z.requires_grad:
                 z = z.detach().requires_grad_()
             momentum = self.schedule.temperature.sqrt() * noise
-            z, momentum = leapfrog(potential, z, momentum, self.schedule.step, self.schedule.factors)
+            z, momentum = leapfrog(potential, z, momentum, self.schedule.step, self.schedule.factors, wanted)
         return (z, momentum) if wanted else (z.detach(), momentum.detach())
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
@@ -162,7 +167,3 @@ class HamiltonianModel(LatentVariableModel):
         z, momentum = self.move(x, first, noise)
         # log N(noise) is sqrt(T_0)^l times the density of the first momentum; the factors' Jacobian cancels that
         return z, start.log_prob(first) + 0.5 * (momentum.square() - noise.square()).sum(1)
-
-    def prior(self) -> Fitted:
-        """N(0, I)."""
-        return StandardNormal(self.latent_size)

@@ -13,6 +13,7 @@ from dimecli.model import LatentVariableModel
 from dimecli.nn.gated import gated_dense
 from dimecli.nn.mixture import DiagonalMixture
 from dimecli.nn.normal import DiagonalNormal
+from dimecli.nn.soft_clip import soft_clip
 from dimecli.nn.vamp import PseudoInputs, evaluating
 from dimecli.plugin import Fitted
 
@@ -37,7 +38,7 @@ def bounded_normal(parameters: torch.Tensor) -> DiagonalNormal:
     """`(B, 2 l)` free numbers to a Gaussian with log-variances smoothly kept within `LOG_VARIANCES`."""
     mean, free = parameters.chunk(2, dim=1)
     middle, reach = sum(LOG_VARIANCES) / 2, (LOG_VARIANCES[1] - LOG_VARIANCES[0]) / 2
-    return DiagonalNormal(mean, middle + reach * torch.tanh((free - middle) / reach))
+    return DiagonalNormal(mean, middle + soft_clip(free - middle, reach))
 
 
 class TwoEncoders(nn.Module):
@@ -71,12 +72,12 @@ class TwoLevelPrior:
     def log_prob(self, z: torch.Tensor) -> torch.Tensor:
         """`(n,)` nats, with gradients to codes and weights."""
         z1, z2 = z.split(self.sizes, dim=1)
-        lower: DiagonalNormal = self.lower(z2)
-        return self.upper.log_prob(z2) + lower.log_prob(z1)
+        lower: DiagonalNormal = self.lower(z2.to(next(self.lower.parameters())))
+        return self.upper.log_prob(z2) + DiagonalNormal(*(part.to(z) for part in lower)).log_prob(z1)
 
     def state(self) -> dict[str, torch.Tensor]:
         """The state of p(z2), and the weights of p(z1|z2)."""
-        return {**self.upper.state(), **self.lower.state_dict()}
+        return {**self.upper.state(), **{name: weight.cpu() for name, weight in self.lower.state_dict().items()}}
 
 
 class HierarchicalAutoencoder(LatentVariableModel):
@@ -87,8 +88,7 @@ class HierarchicalAutoencoder(LatentVariableModel):
         encoder: Its upper network gives a mean and a log-variance of each number in z2, the lower one features.
         decoder: From `(B, l)` codes, both levels.
         sizes: Of z1 and z2.
-        features: How many features of the data q(z1|x, z2) sees.
-        hidden: Units of the gated layers.
+        hidden: Units of the gated layers, and features of the data that q(z1|x, z2) sees.
         components: Pseudo-inputs of a VampPrior on z2; without any its prior is N(0, I).
     """
 
@@ -98,13 +98,12 @@ class HierarchicalAutoencoder(LatentVariableModel):
         encoder: TwoEncoders,
         decoder: nn.Module,
         sizes: tuple[int, int],
-        features: int,
         hidden: int,
         components: int | None,
     ) -> None:
         super().__init__(spec, encoder, decoder, sum(sizes))
         self.sizes = sizes
-        self.lower_posterior = ConditionalNormal(features + sizes[1], sizes[0], hidden)
+        self.lower_posterior = ConditionalNormal(hidden + sizes[1], sizes[0], hidden)
         self.lower_prior = ConditionalNormal(sizes[1], sizes[0], hidden)
         self.pseudo_inputs = None if components is None else PseudoInputs(spec, components)
 

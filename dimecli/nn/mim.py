@@ -18,9 +18,12 @@ class MutualInformationMachine(VariationalAutoencoder):
 
     LOG_VARIANCE = -2 * math.log(1e-6)
 
-    def log_likelihood(self, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-        """`(B,)` nats: log p(x|z) with all of its constants, to be compared with log q(z|x)."""
-        return -self.nll(x, z) - self.spec.elements * self.spec.likelihood.constant
+    def draw(self, z: torch.Tensor, rng: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """A draw from p(x|z), `(B, *shape)`, and its log-density, `(B,)` nats, by one pass of the decoder."""
+        likelihood = self.spec.likelihood
+        parameters = self.decoder(z)
+        x = likelihood.sample(parameters, rng)
+        return x, -likelihood.nll(parameters, x) - self.spec.elements * likelihood.constant
 
     def log_joint(self, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         """`(B,)` nats: log p(x|z) + log p(z)."""

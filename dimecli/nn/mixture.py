@@ -26,12 +26,13 @@ class DiagonalMixture:
 
     def log_prob(self, z: torch.Tensor) -> torch.Tensor:
         """`(n,)` nats, with gradients to codes and parameters."""
-        components = [self.components.log_prob(rows[:, None]) for rows in z.split(_ROWS)]  # each (rows, K)
+        there = DiagonalNormal(*(parameter.to(z) for parameter in self.components))
+        components = [there.log_prob(rows[:, None]) for rows in z.split(_ROWS)]  # each (rows, K)
         return torch.cat(components).logsumexp(1) - math.log(len(self.components.mean))
 
     def state(self) -> dict[str, torch.Tensor]:
         """`mean` and `log_variance`, (K, l)."""
-        return {name: parameter.detach() for name, parameter in self.components._asdict().items()}
+        return {name: parameter.detach().cpu() for name, parameter in self.components._asdict().items()}
 
     def tempered(self, temperature: float) -> DiagonalMixture:
         """The same mixture that draws from components with standard deviations times `temperature`."""

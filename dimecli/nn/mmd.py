@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from dimecli.lazy import torch
+from dimecli.nn.distances import squared_distances
 
 Kernel = Literal["imq", "rbf"]
 
@@ -35,11 +36,6 @@ def mmd(x: torch.Tensor, y: torch.Tensor, kernel: Kernel, spread: float) -> torc
         constants = [scale * spread for scale in SCALES]
         within_x, within_y, between = (InverseMultiquadratic.apply(squares, constants) for squares in pairs)
     return _mean_off_diagonal(within_x) + _mean_off_diagonal(within_y) - 2 * between.mean()
-
-
-def squared_distances(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """`(n, m)`: `|a_i - b_j|^2` of `(n, l)` and `(m, l)` points, by one product of matrices."""
-    return (a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.T).clamp_min(0)
 
 
 def _mean_off_diagonal(square: torch.Tensor) -> torch.Tensor:

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import nn
 
+from dimecli.nn.soft_clip import soft_clip
+
 LOG_STD = 7.0
 """Log standard deviations stay within plus and minus this, smoothly: `7 tanh(a / 7)` is the identity near 0."""
 
@@ -31,7 +33,7 @@ class LearnedNoise(nn.Module):
     def forward(self, free: torch.Tensor) -> torch.Tensor:
         """`(B, C, ...)` free numbers to `(B, 2 C, ...)`."""
         mean = self.mean(free)
-        return torch.cat([mean, _bounded(SPEED * self.log_scale).expand_as(mean)], dim=1)
+        return torch.cat([mean, soft_clip(SPEED * self.log_scale, LOG_STD).expand_as(mean)], dim=1)
 
 
 class PredictedNoise(nn.Module):
@@ -50,11 +52,7 @@ class PredictedNoise(nn.Module):
     def forward(self, free: torch.Tensor) -> torch.Tensor:
         """`(B, 2 C, ...)` free numbers to `(B, 2 C, ...)`."""
         mean, log_std = free.chunk(2, dim=1)
-        return torch.cat([self.mean(mean), _bounded(self.start + log_std)], dim=1)
-
-
-def _bounded(free: torch.Tensor) -> torch.Tensor:
-    return LOG_STD * torch.tanh(free / LOG_STD)
+        return torch.cat([self.mean(mean), soft_clip(self.start + log_std, LOG_STD)], dim=1)
 
 
 def _free(log_std: float) -> float:

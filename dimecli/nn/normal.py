@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 from dimecli.lazy import torch
+from dimecli.nn.soft_clip import soft_clip
 
 
 class DiagonalNormal(NamedTuple):
@@ -18,10 +19,10 @@ class DiagonalNormal(NamedTuple):
     def from_features(cls, features: torch.Tensor, bound: float = 10.0) -> DiagonalNormal:
         """Those of `(B, 2 l)` free numbers: means, and log-variances kept within +-`bound` smoothly.
 
-        So neither a log-variance nor its exponential overflows: `bound tanh(a / bound)` is the identity near 0.
+        So neither a log-variance nor its exponential overflows.
         """
         mean, free = features.chunk(2, dim=1)
-        return cls(mean, bound * torch.tanh(free / bound))
+        return cls(mean, soft_clip(free, bound))
 
     def sample(self, rng: torch.Generator) -> torch.Tensor:
         """`(B, l)` draws, one of each row, whose gradients reach the parameters (reparametrised)."""

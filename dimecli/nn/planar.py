@@ -24,7 +24,7 @@ def planar(z: torch.Tensor, u: torch.Tensor, w: torch.Tensor, b: torch.Tensor) -
         b: `(B, 1)` offsets.
     """
     product = (w * u).sum(1, keepdim=True)  # (B, 1)
-    stretch = torch.where(product < 0, product.clamp(max=0).exp(), 1 + product)  # 1 + m, which rounds to no 0
+    stretch = torch.where(product < 0, product.clamp(-80, 0).exp(), 1 + product)  # 1 + m > 0
     u_hat = u + (stretch - 1 - product) * w / (w.square().sum(1, keepdim=True) + _LEAST_SQUARE)
     height = torch.tanh((w * z).sum(1, keepdim=True) + b)
     slope = height.square() + (1 - height.square()) * stretch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from dimecli.lazy import torch
+from dimecli.nn.distances import squared_distances
 
 _LARGEST_SQUARE = 1_024  # codes of which all distances are held at once, several times for the gradient
 
@@ -25,7 +26,5 @@ def log_potential(z: torch.Tensor, gamma: float) -> torch.Tensor:
 
         blocked: torch.Tensor = BlockedLogPotential.apply(z, gamma)
         return blocked
-    squares = z.square().sum(1)  # (B,)
-    distances = (squares[:, None] + squares[None, :] - 2 * z @ z.T).clamp_min(0)  # (B, B), squared
-    others = distances.masked_fill(torch.eye(count, dtype=torch.bool, device=z.device), math.inf)
+    others = squared_distances(z, z).masked_fill(torch.eye(count, dtype=torch.bool, device=z.device), math.inf)
     return torch.logsumexp(-gamma * others, dim=(0, 1)) - math.log(count * (count - 1))

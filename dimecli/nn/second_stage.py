@@ -49,14 +49,14 @@ class SecondStage(LearnedDensity):
         super().__init__()
         self.encoder = SkipMLP(size, widths, 2 * size)
         self.decoder = SkipMLP(size, widths, size)
-        self.free_gamma = nn.Parameter(torch.zeros(()))
+        self.raw_gamma = nn.Parameter(torch.zeros(()))
         self.register_buffer("loc", torch.zeros(size))
         self.register_buffer("scale", torch.ones(size))
 
     @property
     def log_gamma(self) -> torch.Tensor:
         """Logarithm of the noise of z, in units of `scale`."""
-        return _GAMMA_RATE * self.free_gamma
+        return _GAMMA_RATE * self.raw_gamma
 
     def loss(self, rows: torch.Tensor, noise: torch.Generator) -> torch.Tensor:
         """The negative evidence lower bound of z drawn from `(B, 2 l)` rows, means and standard deviations."""

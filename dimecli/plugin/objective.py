@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -87,6 +87,10 @@ class Objective(Plugin):
         """Negative log-likelihood of x given z, averaged over the batch, in the units of `reduction`."""
         nll = model.nll(x, z).mean()
         return nll / model.spec.elements if self.reduction == "mean" else nll
+
+    def notes(self, terms: Mapping[str, float], samples: int) -> Sequence[str]:
+        """What a user should know of a finished run, a line each: its `terms` on validation, `samples` trained on."""
+        return ()
 
     def prior(self, model: Autoencoder) -> Fitted | None:
         """The distribution that the objective asks its codes to have, if it asks for one; that of the model."""

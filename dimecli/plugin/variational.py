@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from dimecli.data.likelihood import LocationScale
 from dimecli.data.spec import Spec
+from dimecli.plugin.network import Network
 from dimecli.plugin.objective import Objective
 
 
@@ -18,6 +21,12 @@ class VariationalObjective(Objective):
         description="Weight beta of the KL divergence; if not given, 0.1 for sentences and for x with a fixed "
         "variance, else 1 (ELBO).",
     )
+
+    def build(self, spec: Spec, network: Network) -> Any:
+        """A model with fresh weights; by default its posterior is a Gaussian with a diagonal covariance."""
+        from dimecli.model import VariationalAutoencoder
+
+        return VariationalAutoencoder.of(spec, network, self.latent_size)
 
     def weight(self, spec: Spec) -> float:
         """The beta in force for this data.

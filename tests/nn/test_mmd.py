@@ -6,7 +6,8 @@ import statistics
 import pytest
 import torch
 
-from dimecli.nn.mmd import SCALES, Kernel, mmd, squared_distances
+from dimecli.nn.distances import squared_distances
+from dimecli.nn.mmd import SCALES, Kernel, mmd
 from dimecli.nn.multiquadratic import InverseMultiquadratic
 
 DTYPES = [torch.float32, torch.float64]

@@ -84,6 +84,63 @@ def test_loss_and_gradients_equal_those_of_one_process(tmp_path: Path) -> None:
         torch.testing.assert_close(two[name], parameter.grad, rtol=1e-9, atol=1e-13, msg=name)
 
 
+GATHERED = """
+import os, sys, torch, torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+from safetensors.torch import save_file
+from dimecli.data.likelihood import Gaussian
+from dimecli.data.spec import Spec
+from dimecli.registry import make
+
+torch.set_num_threads(1)
+rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+objective = make("objective", sys.argv[2], latent_size=3, **eval(sys.argv[3]))
+torch.manual_seed(0)
+spec = Spec(modality="vector", shape=(4,), likelihood=Gaussian())
+model = objective.build(spec, make("network", "mlp", widths=(8,))).double()
+x = torch.randn(40, 4, dtype=torch.float64).chunk(world)[rank]
+
+real = torch.randn
+def rows(*shape, **options):  # what one process would draw, and of that the rows of this one
+    size = shape[0] if len(shape) == 1 else torch.Size(shape)
+    if not options.get("generator"):
+        return real(size, **options)
+    return real((size[0] * world, *size[1:]), **options).chunk(world)[rank]
+torch.randn = rows
+
+class Step(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.model = model
+    def forward(self, x):
+        return objective.loss(self.model, x, torch.Generator().manual_seed(3)).total
+
+step = Step()
+if world > 1:
+    dist.init_process_group("gloo")
+    step = DistributedDataParallel(step, find_unused_parameters=True)
+step(x).backward()
+if rank == 0:
+    save_file({name: p.grad for name, p in model.named_parameters() if p.grad is not None}, sys.argv[1])
+if world > 1:
+    dist.barrier()
+os._exit(0)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "options"), [("wae-mmd", {}), ("infovae", {}), ("vae-iaf", {"free_bits": 0.2})])
+def test_batch_wide_terms_are_those_of_one_process(tmp_path: Path, name: str, options: dict[str, float]) -> None:
+    """Given the same draws; a discrepancy of half of the batch, or free bits of it, would be another loss."""
+    two_processes("-c", GATHERED, str(tmp_path / "two.safetensors"), name, repr(options))
+    command = [sys.executable, "-c", GATHERED, str(tmp_path / "one.safetensors"), name, repr(options)]
+    subprocess.run(command, check=True, timeout=120)
+    two, one = load_file(tmp_path / "two.safetensors"), load_file(tmp_path / "one.safetensors")
+    assert one.keys() == two.keys()
+    for weight, gradient in one.items():
+        torch.testing.assert_close(two[weight], gradient, rtol=1e-8, atol=1e-12, msg=weight)
+
+
 PLAYERS = """
 import os, sys, torch, torch.distributed as dist
 from torch import nn

@@ -365,3 +365,19 @@ def test_killed_before_any_rename_then_resumed(tmp_path: Path, monkeypatch: pyte
         assert resumed.record["weights"] == whole.record["weights"], f"killed before rename {last}"
         assert history(resumed.path) == history(whole.path), f"killed before rename {last}"
         assert without_clock(resumed.results) == without_clock(whole.results), f"killed before rename {last}"
+
+
+def test_evaluation_has_no_gradients_and_hides_no_error() -> None:
+    """pythae repeats an evaluation that failed, with gradients, whatever the reason was."""
+    objective: Objective = make("objective", "ae", latent_size=2)
+    model = objective.build(SPEC, SMALL)
+    step, seen = Step(objective, model, torch.Generator()), []
+
+    def forward(self: object, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        seen.append(torch.is_grad_enabled())
+        raise RuntimeError("no such kernel")
+
+    step.forward = forward.__get__(step)  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError, match="no such kernel"):
+        evaluate(step, [vectors(4)])
+    assert seen == [False]

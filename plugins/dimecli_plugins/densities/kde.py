@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from dimecli.lazy import torch
+from dimecli.nn.distances import squared_distances
 from dimecli.plugin import Context, Density, Fitted
 
 _ENTRIES = 2**22  # distances that are held at once
@@ -85,7 +86,7 @@ class KernelDensity:
         centre = self.codes[0].double()  # distances are those of the codes, but small numbers square better
         white, codes = (_whiten(x.double() - centre, scale_tril) for x in (z, self.codes))
         rows = white.split(max(1, _ENTRIES // len(codes)))
-        kernels = torch.cat([(_square_distances(part, codes) / -2).logsumexp(1) for part in rows])
+        kernels = torch.cat([(squared_distances(part, codes) / -2).logsumexp(1) for part in rows])
         log_scale = scale_tril.diagonal().log().sum() + codes.shape[1] / 2 * math.log(2 * math.pi)
         return (kernels - log_scale - math.log(len(codes))).to(z.dtype)
 
@@ -107,7 +108,7 @@ def most_likely(white: torch.Tensor, left_out: torch.Tensor) -> float:
     """
     totals = torch.zeros(len(_BANDWIDTHS), dtype=torch.float64)
     for rows in left_out.split(max(1, _ENTRIES // len(white))):
-        squares = _square_distances(white[rows], white)
+        squares = squared_distances(white[rows], white)
         squares[torch.arange(len(rows)), rows] = math.inf
         totals += torch.stack([(squares / (-2 * h * h)).logsumexp(1).sum() for h in _BANDWIDTHS])
     totals -= len(left_out) * white.shape[1] * torch.tensor(_BANDWIDTHS, dtype=torch.float64).log()
@@ -117,8 +118,3 @@ def most_likely(white: torch.Tensor, left_out: torch.Tensor) -> float:
 def _whiten(z: torch.Tensor, scale_tril: torch.Tensor) -> torch.Tensor:
     white: torch.Tensor = torch.linalg.solve_triangular(scale_tril, z.T, upper=False).T
     return white
-
-
-def _square_distances(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """`(n, N)` squared distances of `(n, l)` to `(N, l)`."""
-    return (a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.T).clamp_min(0)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from dimecli.lazy import torch
-from dimecli.plugin import Loss, Network, Spec, VariationalObjective
+from dimecli.plugin import Loss, Spec, VariationalObjective
+from dimecli_plugins.presets import dime_table2
 
 if TYPE_CHECKING:
     from dimecli.model import VariationalAutoencoder
@@ -30,14 +31,8 @@ class BetaVAE(VariationalObjective):
 
     presets = {
         # pythae, which DIME took its baselines from, has 0.5 |x - mean|^2 + 2 KL: half of our |x - mean|^2 + 4 KL.
-        "dime-table2": {"objective": {"beta": 4.0}, "train": {"epochs": 100}},
+        "dime-table2": dime_table2({"beta": 4.0}),
     }
-
-    def build(self, spec: Spec, network: Network) -> VariationalAutoencoder:
-        """The encoder gives a mean and a log-variance per dimension."""
-        from dimecli.model import VariationalAutoencoder
-
-        return VariationalAutoencoder.of(spec, network, self.latent_size)
 
     def loss(self, model: VariationalAutoencoder, x: torch.Tensor, rng: torch.Generator) -> Loss:
         """Eq. 4 with the opposite sign, in nats."""

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from dimecli.lazy import torch
-from dimecli.plugin import Loss, Network, Objective, Spec
+from dimecli.plugin import Loss, Network, Spec, VariationalObjective
+from dimecli_plugins.presets import rae
 
 if TYPE_CHECKING:
     from dimecli.model import VariationalAutoencoder
 
-_RAE = {"epochs": 100, "batch_size": 100, "lr": 1e-3, "schedule": "plateau"}
 
-
-class CVVAE(Objective):
+class CVVAE(VariationalObjective):
     """A variational autoencoder whose posteriors all have one fixed variance (RAE, section 2.2, eqs. 13-14).
 
     Minimises `E[-log p(x|z)] + beta KL(N(mu(x), sigma^2 I) || N(0, I))` with `z = mu(x) + sigma eps`.
@@ -24,27 +23,14 @@ class CVVAE(Objective):
     Gaussian or a mixture fitted to the codes instead.
     """
 
-    beta: float = Field(0.039, ge=0, description="Weight of the KL divergence.")
     sigma: float = Field(0.7, gt=0, description="Standard deviation sigma of every posterior (eq. 13).")
 
     # The authors' reconstruction is |x - mean|^2 / C over C channels: their weight times C is beta here.
-    presets = {
-        "rae-mnist": {
-            "objective": {"beta": 0.039, "sigma": 0.7, "latent_size": 16},
-            "network": {"name": "rae-conv"},
-            "train": _RAE,
-        },
-        "rae-cifar10": {
-            "objective": {"beta": 3 * 9e-4, "sigma": 0.7, "latent_size": 128},
-            "network": {"name": "rae-conv"},
-            "train": _RAE,
-        },
-        "rae-celeba": {
-            "objective": {"beta": 3 * 0.01, "sigma": 0.7, "latent_size": 64},
-            "network": {"name": "rae-conv"},
-            "train": {**_RAE, "epochs": 70},
-        },
-    }
+    presets = rae(
+        mnist={"beta": 0.039, "sigma": 0.7},
+        cifar10={"beta": 3 * 9e-4, "sigma": 0.7},
+        celeba={"beta": 3 * 0.01, "sigma": 0.7},
+    )
 
     def build(self, spec: Spec, network: Network) -> VariationalAutoencoder:
         """The encoder gives the means alone."""
@@ -57,4 +43,4 @@ class CVVAE(Objective):
         """The reconstruction from one draw of the posterior, and beta times the exact divergence."""
         posterior = model.posterior(x)
         z = posterior.sample(rng)  # (B, l)
-        return Loss(reconstruction=self.reconstruction(model, x, z), kl=self.beta * posterior.kl().mean())
+        return Loss(reconstruction=self.reconstruction(model, x, z), kl=self.weight(model.spec) * posterior.kl().mean())

@@ -66,7 +66,6 @@ class HierarchicalVAE(VariationalObjective):
             TwoEncoders(network.encoder(spec, 2 * upper), network.encoder(spec, self.hidden)),
             network.decoder(spec, self.latent_size),
             sizes=(self.latent_size - upper, upper),
-            features=self.hidden,
             hidden=self.hidden,
             components=self.components if self.upper_prior == "vamp" else None,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
@@ -29,7 +31,8 @@ class InfoMaxVAE(VariationalObjective):
     The paper's alpha and beta are options `--gamma` and `--alpha` of its released program. Its
     reconstruction is a cross-entropy summed over pixels, so its weights hold for `--likelihood
     bernoulli`. The information in codes of N samples is at most log N nats, and a batch of B shows about
-    log B of it: a larger estimate is not to be believed. Batches under 64 are too small to shuffle.
+    log B of it: a larger estimate is not to be believed, and one above log N is warned of. Batches under
+    64 are too small to shuffle.
     """
 
     alpha: float = Field(10.0, ge=0, description="Weight alpha of the mutual information, eq. 3.")
@@ -82,6 +85,15 @@ class InfoMaxVAE(VariationalObjective):
         model = VariationalAutoencoder.of(spec, network, self.latent_size)
         model.add_module("critic", Critic(spec, self.latent_size, self.critic_widths, self.clip_logits))
         return model
+
+    def notes(self, terms: Mapping[str, float], samples: int) -> Sequence[str]:
+        """Whether the estimate of the information is more than the samples can have."""
+        bound = -terms["critic"]
+        if not self.divergence.startswith("kl") or bound <= math.log(samples):
+            return ()
+        return (
+            f"the critic's estimate of the information, {bound:.4g} nats, is above log N = {math.log(samples):.4g}",
+        )
 
     def loss(self, model: VariationalAutoencoder, x: torch.Tensor, rng: torch.Generator) -> Loss:
         """Eq. 6, negated; the bound is that of the whole batch, over all processes."""

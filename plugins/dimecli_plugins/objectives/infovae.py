@@ -10,6 +10,7 @@ from dimecli.distributed import gather
 from dimecli.lazy import torch
 from dimecli.nn.mmd import Kernel, mmd
 from dimecli.plugin import Loss, Network, Objective, Spec
+from dimecli_plugins.presets import dime_table2
 
 if TYPE_CHECKING:
     from dimecli.model import VariationalAutoencoder
@@ -41,7 +42,7 @@ class InfoVAE(Objective):
 
     presets = {
         # pythae, which DIME took its baselines from, halves this: 0.5 |x - mean|^2 + (1 - 0) KL + (0 + 1000 - 1) MMD^2.
-        "dime-table2": {"objective": {"alpha": -1.0, "lambda": 2000.0}, "train": {"epochs": 100}},
+        "dime-table2": dime_table2({"alpha": -1.0, "lambda": 2000.0}),
     }
 
     @model_validator(mode="after")

@@ -71,8 +71,7 @@ class MIM(Objective):
         z, _ = model.infer(x, rng)  # (B, l) of the encoder, for x of the data
         encoded = -model.log_joint(x, z) / 2  # both terms alike: log q(z|x) + log q(x) is log p(x|z) + log p(z)
         z = model.prior().sample(len(x), rng).to(z)  # of the prior, for x of the decoder
-        x = model.sample(z, rng)
-        log_likelihood = model.log_likelihood(x, z)
+        x, log_likelihood = model.draw(z, rng)
         decoding = -(log_likelihood + model.prior().log_prob(z)) / 2
         encoding = -(model.posterior(x).log_prob(z) + log_likelihood) / 2
         if not model.spec.likelihood.reparametrised:

@@ -8,11 +8,10 @@ from pydantic import Field
 
 from dimecli.lazy import torch
 from dimecli.plugin import Loss, Objective
+from dimecli_plugins.presets import rae
 
 if TYPE_CHECKING:
     from dimecli.model import Autoencoder
-
-_TRAIN = {"epochs": 100, "batch_size": 100, "lr": 1e-3, "schedule": "plateau"}
 
 
 class RAE(Objective):
@@ -25,23 +24,11 @@ class RAE(Objective):
 
     beta: float = Field(1e-2, ge=0, description="Weight beta of half the squared length of the codes, eq. 15.")
 
-    presets = {
-        "rae-mnist": {
-            "objective": {"beta": 2 * 5e-4 * 32 * 32 / 16, "latent_size": 16},
-            "network": {"name": "rae-conv"},
-            "train": _TRAIN,
-        },
-        "rae-cifar10": {
-            "objective": {"beta": 2 * 1e-2 * 3 * 32 * 32 / 128, "latent_size": 128},
-            "network": {"name": "rae-conv"},
-            "train": _TRAIN,
-        },
-        "rae-celeba": {
-            "objective": {"beta": 2 * 1e-4 * 3 * 64 * 64 / 64, "latent_size": 64},
-            "network": {"name": "rae-conv"},
-            "train": {**_TRAIN, "epochs": 70},
-        },
-    }
+    presets = rae(
+        mnist={"beta": 2 * 5e-4 * 32 * 32 / 16},
+        cifar10={"beta": 2 * 1e-2 * 3 * 32 * 32 / 128},
+        celeba={"beta": 2 * 1e-4 * 3 * 64 * 64 / 64},
+    )
 
     def loss(self, model: Autoencoder, x: torch.Tensor, rng: torch.Generator) -> Loss:
         """Eq. 15: the reconstruction and beta times half the squared length of the code."""

@@ -8,11 +8,10 @@ from pydantic import Field
 
 from dimecli.lazy import torch
 from dimecli.plugin import Loss, Objective
+from dimecli_plugins.presets import rae
 
 if TYPE_CHECKING:
     from dimecli.model import Autoencoder
-
-_TRAIN = {"epochs": 100, "batch_size": 100, "lr": 1e-3, "schedule": "plateau"}
 
 
 class RAEGP(Objective):
@@ -35,33 +34,12 @@ class RAEGP(Objective):
         "paper", description="Penalise the Jacobian of D (paper, eq. 17), or the gradient of |D(z)|^2 (authors)."
     )
 
-    presets = {
-        "rae-mnist": {
-            "objective": {
-                "beta": 2 * 1e-4 * 32 * 32 / 16,
-                "lambda": 5e-8 * 32 * 32 / 16,
-                "compat": "authors",
-                "latent_size": 16,
-            },
-            "network": {"name": "rae-conv"},
-            "train": _TRAIN,
-        },
-        "rae-cifar10": {  # in the authors' code the penalty is off here
-            "objective": {"beta": 2 * 9e-4 * 3 * 32 * 32 / 128, "lambda": 0.0, "compat": "authors", "latent_size": 128},
-            "network": {"name": "rae-conv"},
-            "train": _TRAIN,
-        },
-        "rae-celeba": {
-            "objective": {
-                "beta": 2 * 1e-4 * 3 * 64 * 64 / 64,
-                "lambda": 1e-7 * 3 * 64 * 64 / 64,
-                "compat": "authors",
-                "latent_size": 64,
-            },
-            "network": {"name": "rae-conv"},
-            "train": {**_TRAIN, "epochs": 70},
-        },
-    }
+    presets = rae(
+        mnist={"beta": 2 * 1e-4 * 32 * 32 / 16, "lambda": 5e-8 * 32 * 32 / 16, "compat": "authors"},
+        # in the authors' code the penalty is off here
+        cifar10={"beta": 2 * 9e-4 * 3 * 32 * 32 / 128, "lambda": 0.0, "compat": "authors"},
+        celeba={"beta": 2 * 1e-4 * 3 * 64 * 64 / 64, "lambda": 1e-7 * 3 * 64 * 64 / 64, "compat": "authors"},
+    )
 
     def loss(self, model: Autoencoder, x: torch.Tensor, rng: torch.Generator) -> Loss:
         """Eq. 15 with eq. 17 as L_REG."""

@@ -8,11 +8,10 @@ from pydantic import Field
 
 from dimecli.lazy import torch
 from dimecli.plugin import Loss, Objective
+from dimecli_plugins.presets import dime_table2, rae
 
 if TYPE_CHECKING:
     from dimecli.model import Autoencoder
-
-_TRAIN = {"epochs": 100, "batch_size": 100, "lr": 1e-3, "schedule": "plateau"}
 
 
 class RAEL2(Objective):
@@ -32,26 +31,12 @@ class RAEL2(Objective):
     )
 
     presets = {
-        "rae-mnist": {
-            "objective": {"beta": 2 * 1e-4 * 32 * 32 / 16, "lambda": 1e-7 * 32 * 32, "latent_size": 16},
-            "network": {"name": "rae-conv"},
-            "train": _TRAIN,
-        },
-        "rae-cifar10": {
-            "objective": {"beta": 2 * 1e-3 * 3 * 32 * 32 / 128, "lambda": 1e-6 * 3 * 32 * 32, "latent_size": 128},
-            "network": {"name": "rae-conv"},
-            "train": _TRAIN,
-        },
-        "rae-celeba": {
-            "objective": {"beta": 2 * 1e-4 * 3 * 64 * 64 / 64, "lambda": 1e-7 * 3 * 64 * 64, "latent_size": 64},
-            "network": {"name": "rae-conv"},
-            "train": {**_TRAIN, "epochs": 70},
-        },
-        "dime-table2": {
-            "objective": {"beta": 1e-2, "lambda": 1e-4 / 2, "latent_size": 16},
-            "network": {"name": "rae-conv"},
-            "train": {"epochs": 100, "batch_size": 100, "lr": 1e-3},
-        },
+        **rae(
+            mnist={"beta": 2 * 1e-4 * 32 * 32 / 16, "lambda": 1e-7 * 32 * 32},
+            cifar10={"beta": 2 * 1e-3 * 3 * 32 * 32 / 128, "lambda": 1e-6 * 3 * 32 * 32},
+            celeba={"beta": 2 * 1e-4 * 3 * 64 * 64 / 64, "lambda": 1e-7 * 3 * 64 * 64},
+        ),
+        "dime-table2": dime_table2({"beta": 1e-2, "lambda": 1e-4 / 2}),
     }
 
     def loss(self, model: Autoencoder, x: torch.Tensor, rng: torch.Generator) -> Loss:

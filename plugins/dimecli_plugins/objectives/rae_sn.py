@@ -8,11 +8,10 @@ from pydantic import Field
 
 from dimecli.lazy import nn, torch
 from dimecli.plugin import Loss, Network, Objective, Spec
+from dimecli_plugins.presets import rae
 
 if TYPE_CHECKING:
     from dimecli.model import Autoencoder
-
-_TRAIN = {"epochs": 100, "batch_size": 100, "lr": 1e-3, "schedule": "plateau"}
 
 
 class RAESN(Objective):
@@ -33,23 +32,11 @@ class RAESN(Objective):
         "paper", description="Normalise the decoder (paper), or also the encoder's convolutions (authors)."
     )
 
-    presets = {
-        "rae-mnist": {
-            "objective": {"beta": 2 * 9e-3 * 32 * 32 / 16, "compat": "authors", "latent_size": 16},
-            "network": {"name": "rae-conv"},
-            "train": _TRAIN,
-        },
-        "rae-cifar10": {
-            "objective": {"beta": 2 * 3e-2 * 3 * 32 * 32 / 128, "compat": "authors", "latent_size": 128},
-            "network": {"name": "rae-conv"},
-            "train": _TRAIN,
-        },
-        "rae-celeba": {
-            "objective": {"beta": 2 * 2.4e-3 * 3 * 64 * 64 / 64, "compat": "authors", "latent_size": 64},
-            "network": {"name": "rae-conv"},
-            "train": {**_TRAIN, "epochs": 70},
-        },
-    }
+    presets = rae(
+        mnist={"beta": 2 * 9e-3 * 32 * 32 / 16, "compat": "authors"},
+        cifar10={"beta": 2 * 3e-2 * 3 * 32 * 32 / 128, "compat": "authors"},
+        celeba={"beta": 2 * 2.4e-3 * 3 * 64 * 64 / 64, "compat": "authors"},
+    )
 
     def build(self, spec: Spec, network: Network) -> Autoencoder:
         """A deterministic autoencoder with eq. 18 in the decoder's layers."""

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from dimecli.lazy import torch
 from dimecli.plugin import Loss, Network, Spec, VariationalObjective
+from dimecli_plugins.presets import dime_table2
 
 if TYPE_CHECKING:
     from dimecli.nn.spherical import SphericalAutoencoder
@@ -35,7 +36,7 @@ class SVAE(VariationalObjective):
             "train": {"batch_size": 64, "lr": 1e-3},
         },
         # pythae, which DIME took its baselines from, has 0.5 |x - mean|^2 + KL: half of our |x - mean|^2 + 2 KL
-        "dime-table2": {"objective": {"latent_size": 16, "beta": 2.0}, "train": {"epochs": 100}},
+        "dime-table2": dime_table2({"beta": 2.0}),
     }
 
     def build(self, spec: Spec, network: Network) -> SphericalAutoencoder:

@@ -9,6 +9,7 @@ from pydantic import Field
 from dimecli.distributed import gather
 from dimecli.lazy import torch
 from dimecli.plugin import Loss, Network, Spec, VariationalObjective
+from dimecli_plugins.presets import dime_table2
 
 if TYPE_CHECKING:
     from dimecli.nn.flow_posterior import FlowPosterior
@@ -37,10 +38,7 @@ class VAEIAF(VariationalObjective):
 
     presets = {
         # pythae minimises SSE / 2 + KL, half of SSE + 2 KL; the sizes are of its MNIST benchmark, without context
-        "dime-table2": {
-            "objective": {"flows": 3, "hidden": [32, 32], "beta": 2.0, "latent_size": 16},
-            "train": {"epochs": 100, "batch_size": 100},
-        },
+        "dime-table2": dime_table2({"flows": 3, "hidden": [32, 32], "beta": 2.0}),
     }
 
     def build(self, spec: Spec, network: Network) -> FlowPosterior[InverseAutoregressiveFlow]:
@@ -58,7 +56,7 @@ class VAEIAF(VariationalObjective):
         start = normal.sample(rng)
         z, log_gates = model.flow.scaled(start, context)  # (B, l)
         squares = z.square() - (start - normal.mean).square() / normal.log_variance.exp()
-        shares = 0.5 * (squares - normal.log_variance) - log_gates  # log q(z_i|z_<i, x) - log N(z_i)
+        shares = 0.5 * (squares - normal.log_variance) - log_gates  # each dimension's part of log q(z|x) - log N(z)
         kl = gather(shares).mean(0)  # (l,)
         if self.free_bits:
             kl = kl.clamp_min(self.free_bits)

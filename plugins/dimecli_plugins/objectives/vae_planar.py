@@ -8,6 +8,7 @@ from pydantic import Field
 
 from dimecli.lazy import torch
 from dimecli.plugin import Loss, Network, Spec, VariationalObjective
+from dimecli_plugins.presets import dime_table2
 
 if TYPE_CHECKING:
     from dimecli.nn.flow_posterior import FlowPosterior
@@ -28,11 +29,8 @@ class VAEPlanar(VariationalObjective):
     shared_flow: bool = Field(False, description="One u, w and b per step for all samples, not from the encoder.")
 
     presets = {
-        # pythae minimises SSE / 2 + KL, half of SSE + 2 KL; DIME trained for 100 epochs
-        "dime-table2": {
-            "objective": {"flows": 5, "shared_flow": True, "beta": 2.0, "latent_size": 16},
-            "train": {"epochs": 100, "batch_size": 100},
-        },
+        # pythae minimises SSE / 2 + KL, half of SSE + 2 KL
+        "dime-table2": dime_table2({"flows": 5, "shared_flow": True, "beta": 2.0}),
     }
 
     def build(self, spec: Spec, network: Network) -> FlowPosterior[PlanarFlow]:

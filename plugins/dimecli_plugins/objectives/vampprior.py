@@ -28,6 +28,7 @@ class VampPriorVAE(VariationalObjective):
     presets = {
         "paper": {
             "objective": {"latent_size": 40, "components": 500, "beta": 1},
+            "network": {"name": "gated-conv"},
             "dataset": {"name": "mnist", "image_size": 28, "likelihood": "bernoulli", "binarize": "dynamic"},
             "train": {
                 "epochs": 2000,

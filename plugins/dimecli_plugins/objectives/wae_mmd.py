@@ -10,11 +10,11 @@ from dimecli.distributed import gather
 from dimecli.lazy import torch
 from dimecli.nn.mmd import Kernel, mmd
 from dimecli.plugin import Fitted, LatentSpace, Loss, Objective
+from dimecli_plugins.presets import dime_table2, rae
 
 if TYPE_CHECKING:
     from dimecli.model import Autoencoder
 
-_RAE = {"epochs": 100, "batch_size": 100, "lr": 1e-3, "schedule": "plateau"}
 _WAE = {"epochs": 100, "batch_size": 100}
 
 
@@ -31,7 +31,7 @@ class WAEMMD(Objective):
 
     latent_size: int = Field(16, ge=2, description="Dimension l of the codes.")
     lam: float = Field(10.0, ge=0, validation_alias="lambda", description="Weight lambda of the discrepancy.")
-    law: Literal["gaussian", "sphere"] = Field(
+    distribution: Literal["gaussian", "sphere"] = Field(
         "gaussian",
         validation_alias="prior",
         description="Prior: N(0, sigma^2 I), or uniform on the unit sphere, to which codes are then normalised.",
@@ -44,38 +44,39 @@ class WAEMMD(Objective):
 
     presets = {
         # The paper's program has 0.05 |x - mean|^2; its pixels of CelebA are in [-1, 1], twice as far apart as ours.
-        "wae-mnist": {"objective": {"lambda": 10 / 0.05, "latent_size": 8}, "train": {**_WAE, "lr": 1e-3}},
-        "wae-celeba": {"objective": {"lambda": 100 / (0.05 * 4), "latent_size": 64}, "train": {**_WAE, "lr": 5e-4}},
+        # Its convolutions are those that RAE took over.
+        "wae-mnist": {
+            "objective": {"lambda": 10 / 0.05, "latent_size": 8},
+            "network": {"name": "rae-conv"},
+            "dataset": {"name": "mnist", "image_size": 28},
+            "train": {**_WAE, "lr": 1e-3},
+        },
+        "wae-celeba": {
+            "objective": {"lambda": 100 / (0.05 * 4), "latent_size": 64},
+            "network": {"name": "rae-conv"},
+            "dataset": {"name": "celeba", "image_size": 64, "crop": 140},
+            "train": {**_WAE, "lr": 5e-4},
+        },
         # RAE's has the squared error averaged over 32 x 32 pixels and the channels; on CelebA 0.05 |x - mean|^2.
-        "rae-mnist": {
-            "objective": {"lambda": 3e-2 * 32 * 32, "latent_size": 16},
-            "network": {"name": "rae-conv"},
-            "train": _RAE,
-        },
-        "rae-cifar10": {
-            "objective": {"lambda": 6e-3 * 3 * 32 * 32, "latent_size": 128},
-            "network": {"name": "rae-conv"},
-            "train": _RAE,
-        },
-        "rae-celeba": {
-            "objective": {"lambda": 100 / 0.05, "latent_size": 64},
-            "network": {"name": "rae-conv"},
-            "train": {**_RAE, "epochs": 70},
-        },
+        **rae(
+            mnist={"lambda": 3e-2 * 32 * 32},
+            cifar10={"lambda": 6e-3 * 3 * 32 * 32},
+            celeba={"lambda": 100 / 0.05},
+        ),
         # pythae, which DIME took its baselines from, has |x - mean|^2 as we do.
-        "dime-table2": {"objective": {"lambda": 10.0}, "train": {"epochs": 100}},
+        "dime-table2": dime_table2({"lambda": 10.0}),
     }
 
     @model_validator(mode="after")
     def _sigma_of_a_gaussian(self) -> Self:
-        if self.law == "sphere" and self.sigma != 1:
+        if self.distribution == "sphere" and self.sigma != 1:
             raise ValueError("--sigma is for --prior gaussian; the sphere has radius 1")
         return self
 
     @property
     def latent_space(self) -> LatentSpace:  # type: ignore[override]  # a choice here, a constant elsewhere
         """The sphere, if its uniform law is the prior."""
-        return "sphere" if self.law == "sphere" else "euclidean"
+        return "sphere" if self.distribution == "sphere" else "euclidean"
 
     def loss(self, model: Autoencoder, x: torch.Tensor, rng: torch.Generator) -> Loss:
         """The reconstruction and lambda times the discrepancy between the whole batch's codes and the prior."""
@@ -91,9 +92,9 @@ class WAEMMD(Objective):
         from dimecli.distributions import HypersphereUniform, StandardNormal
 
         size = self.latent_size
-        return HypersphereUniform(size) if self.law == "sphere" else StandardNormal(size, std=self.sigma)
+        return HypersphereUniform(size) if self.distribution == "sphere" else StandardNormal(size, std=self.sigma)
 
     @property
     def _spread(self) -> float:
         """Expected squared distance of two draws from the prior."""
-        return 2.0 if self.law == "sphere" else 2 * self.latent_size * self.sigma**2
+        return 2.0 if self.distribution == "sphere" else 2 * self.latent_size * self.sigma**2

@@ -226,7 +226,7 @@ def test_second_stage_log_prob_is_exact_for_a_linear_decoder(dtype: torch.dtype)
     factor = torch.diag(torch.tensor([0.8, 0.5], dtype=dtype))
     variance = 0.3
     noise = factor.diagonal().square() / variance + 1  # precisions of the posterior
-    stage.free_gamma.data.fill_(0.05 * math.log(variance))  # a tenth of the logarithm of gamma
+    stage.raw_gamma.data.fill_(0.05 * math.log(variance))  # a tenth of the logarithm of gamma
     stage.decoder.last.weight.data = torch.cat((factor, torch.zeros(2, 4, dtype=dtype)), 1)
     stage.decoder.last.bias.data.zero_()
     mean = torch.cat((torch.diag(factor.diagonal() / variance / noise), torch.zeros(2, 4, dtype=dtype)), 1)

@@ -9,7 +9,7 @@ from torch import nn
 from dimecli.data.likelihood import Bernoulli, Gaussian, Laplace
 from dimecli.data.spec import Spec
 from dimecli.errors import UserError
-from dimecli.model import UnitNorm
+from dimecli.model import Autoencoder, UnitNorm
 from dimecli.plugin import Network
 from dimecli_plugins.networks.dime_conv import DimeConv
 from dimecli_plugins.networks.mlp import MLP
@@ -261,3 +261,15 @@ def blobs(n: int) -> torch.Tensor:
     row, column = torch.meshgrid(torch.arange(16.0), torch.arange(16.0), indexing="ij")
     squared = (row - centre[:, 0]).square() + (column - centre[:, 1]).square()
     return torch.sigmoid(9 - squared)[:, None]
+
+
+def test_pictures_of_a_tanh_are_clipped_and_its_loss_is_not() -> None:
+    spec = Spec(modality="image", shape=(1, 8, 8), likelihood=Gaussian(bounded=True))
+    torch.manual_seed(0)
+    model = Autoencoder(spec, nn.Flatten(), DimeConv(output="tanh", width=0.1).decoder(spec, 64), 64)
+    z = 5 * torch.randn(4, 64)
+    mean = model.decoder(z)
+    assert mean.min() < 0
+    assert torch.equal(model.generate(z), mean.clamp(0, 1))
+    x = torch.zeros(4, 1, 8, 8)
+    torch.testing.assert_close(model.nll(x, z), mean.square().sum((1, 2, 3)))

@@ -174,3 +174,14 @@ def test_critic_learns_the_information_of_a_noisy_channel() -> None:
         optimizer.step()
         estimates.append(-loss.item())
     assert sum(estimates[-100:]) / 100 == pytest.approx(0.5 * math.log(3), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("divergence", "critic", "said"),
+    [("kl-f", -7.2, True), ("kl-dv", -7.2, True), ("kl-f", -6.8, False), ("chi2", -7.2, False), ("kl-f", 3.0, False)],
+)
+def test_an_estimate_of_the_information_above_log_n_is_told(divergence: Any, critic: float, said: bool) -> None:
+    """1,000 samples have no more than 6.908 nats."""
+    notes = InfoMaxVAE(divergence=divergence).notes({"critic": critic}, 1000)
+    assert bool(notes) == (said and -critic > math.log(1000))
+    assert all("is above log N = 6.908" in note for note in notes)

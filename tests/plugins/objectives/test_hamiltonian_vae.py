@@ -119,7 +119,7 @@ def test_the_gradient_of_the_loss_is_that_of_finite_differences() -> None:
     objective, x = HamiltonianVAE(latent_size=2), batch(6)
     model = linear_model()
     objective.loss(model, x, rng()).total.backward()
-    for weight in (model.encoder[1].weight, model.decoder[0].bias, model.schedule.free_step):  # type: ignore[index]
+    for weight in (model.encoder[1].weight, model.decoder[0].bias, model.schedule.raw_step):  # type: ignore[index]
         assert isinstance(weight, torch.nn.Parameter)
         assert weight.grad is not None
         flat, around = weight.data.view(-1), []

@@ -130,7 +130,7 @@ def test_wae_is_the_reconstruction_and_the_discrepancy_from_fresh_draws(
 
 
 def test_wae_on_the_sphere_has_unit_codes_and_the_constants_of_unit_vectors() -> None:
-    objective = WAEMMD(latent_size=3, lam=7, law="sphere")
+    objective = WAEMMD(latent_size=3, lam=7, distribution="sphere")
     model = objective.build(image_spec(), NETWORK)
     x = batch()
     z = model.encode(x)
@@ -223,12 +223,12 @@ def test_infovae_posteriors_equal_to_the_prior_have_no_discrepancy() -> None:
 def test_table_2_of_dime_is_twice_the_loss_of_pythae() -> None:
     """There the squared error is halved: 0.5 SSE + (1 - alpha) KL + (alpha + lambda - 1) MMD, and 0.5 SSE + beta KL."""
     x = batch(dtype=torch.float64)
-    info = InfoVAE.model_validate({"latent_size": 3, **InfoVAE.presets["dime-table2"]["objective"]})
+    info = InfoVAE.model_validate({**InfoVAE.presets["dime-table2"]["objective"], "latent_size": 3})
     model = info.build(image_spec(), NETWORK).double()
     plain = values(InfoVAE(latent_size=3, alpha=0, lam=2).loss(model, x, rng()))  # weights of 1
     halved = 0.5 * plain["reconstruction"] + (1 - 0) * plain["kl"] + (0 + 1000 - 1) * plain["mmd"]
     assert info.loss(model, x, rng()).total.item() == pytest.approx(2 * halved)
-    beta = BetaVAE.model_validate({"latent_size": 3, **BetaVAE.presets["dime-table2"]["objective"]})
+    beta = BetaVAE.model_validate({**BetaVAE.presets["dime-table2"]["objective"], "latent_size": 3})
     assert beta.loss(model, x, rng()).total.item() == pytest.approx(
         2 * (0.5 * plain["reconstruction"] + 2 * plain["kl"])
     )
@@ -239,7 +239,7 @@ def test_table_2_of_dime_is_twice_the_loss_of_pythae() -> None:
     [
         (InfoVAE, {"alpha": 1.5}, "less than or equal to 1"),
         (InfoVAE, {"alpha": 0.5, "lam": 0.2}, "--alpha 0.5 needs --lambda 0.5 or more, got 0.2"),
-        (WAEMMD, {"law": "sphere", "sigma": 2.0}, "--sigma is for --prior gaussian"),
+        (WAEMMD, {"distribution": "sphere", "sigma": 2.0}, "--sigma is for --prior gaussian"),
         (WAEMMD, {"latent_size": 1}, "greater than or equal to 2"),
         (CVVAE, {"sigma": 0}, "greater than 0"),
     ],

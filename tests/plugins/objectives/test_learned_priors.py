@@ -247,3 +247,15 @@ def test_importance_sampling_finds_the_exact_log_density(build: Any) -> None:
 def test_upper_codes_must_leave_some_for_the_lower() -> None:
     with pytest.raises(UserError, match="--upper-size 4: must be less than --latent-size, which is 4"):
         HierarchicalVAE(latent_size=4, upper_size=4).build(IMAGE, NETWORK)
+
+
+@pytest.mark.parametrize("components", [None, 4])
+def test_a_prior_s_density_is_that_of_codes_wherever_they_are(components: int | None) -> None:
+    """A run on a GPU has its prior there, and its codes on the CPU: here float64 stands for another place."""
+    objective = HierarchicalVAE(
+        latent_size=4, hidden=8, components=components or 1, upper_prior="vamp" if components else "standard"
+    )
+    prior = objective.build(VECTOR, NETWORK).double().prior()
+    z = torch.randn(5, 4)
+    assert prior.log_prob(z).dtype == z.dtype
+    torch.testing.assert_close(prior.log_prob(z).double(), prior.log_prob(z.double()))
