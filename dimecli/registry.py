@@ -6,7 +6,7 @@ import inspect
 import sys
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import Any
 
 from dimecli.errors import PluginError, UserError, did_you_mean
@@ -63,10 +63,15 @@ def registered(kind: str) -> tuple[Entry, ...]:
     """Every plugin of a kind, by name, as installed distributions declare them; imports none of them."""
     found = []
     for point in entry_points(group=KINDS[kind].group):
-        distribution = point.dist
-        if distribution is not None:
-            found.append(Entry(kind, point.name, distribution.name, distribution.version, point))
+        if point.dist is not None:
+            found.append(Entry(kind, point.name, *_origin(point.dist), point))
     return tuple(sorted(found, key=lambda entry: (entry.name, entry.origin)))
+
+
+@cache
+def _origin(distribution: Distribution) -> tuple[str, str]:
+    """Name and version, for which the distribution parses a file every time."""
+    return distribution.name, distribution.version
 
 
 def names(kind: str) -> list[str]:

@@ -15,7 +15,7 @@ from dimecli.errors import UserError, did_you_mean
 class Settings(BaseModel):
     """Frozen options with bounds; unknown names, NaN and infinity are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, defer_build=True)
 
     def options(self) -> dict[str, Any]:
         """The options under the names that users type (`lambda`, not `lam`), as JSON values, paths absolute."""

@@ -108,8 +108,8 @@ def _report(run: Run, reporter: Reporter, as_json: bool) -> None:
         told = ", ".join(f"{name} {share:.2%}" for name, share in shares.items())
         reporter.say(f"Share of the encoder's gradient: {told}")
         for name, share in shares.items():
-            if 0 < share < _NEGLIGIBLE:  # a term of the decoder alone has none, and is not meant to
+            if share < _NEGLIGIBLE:
                 reporter.say(f"Warning: '{name}' has almost no gradient, so it does nothing to the codes")
-    for note in run.experiment.objective.notes(results["terms"], run.record["data"]["training"]):
+    for note in run.notes:
         reporter.say(f"Warning: {note}")
     reporter.say(f"Next: dime sample {shlex.quote(str(run.path))} --density gmm")

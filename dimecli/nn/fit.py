@@ -116,7 +116,7 @@ def fit(
                 continue
             with torch.no_grad():
                 value = density.loss(held_out, torch.Generator(context.device).manual_seed(judging))
-            progress.update(step, held_out=value.item())
+            progress.update(step, nats=min(value.item(), best["held_out"].item()))
             if value < best["held_out"]:
                 density.steps.fill_(step)
                 density.held_out.fill_(value)
@@ -125,5 +125,7 @@ def fit(
                 break
     if not best["held_out"].isfinite():
         raise DimeError("the fit of the density diverged; lower its --lr")
+    kept, nats = int(best["steps"]), best["held_out"].item()
+    context.reporter.say(f"Fitted in {step} steps; kept those of step {kept}: {nats:.4g} nats on codes held out")
     density.load_state_dict(best)
     return density.to("cpu").requires_grad_(False)

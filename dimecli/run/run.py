@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -69,6 +70,11 @@ class Run:
         """Seconds, steps, validation terms of the kept weights, gradient shares."""
         results: dict[str, Any] = self.record["results"]
         return results
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What its objective says of how the run ended, a line each."""
+        return self.experiment.objective.notes(self.results["terms"], self.record["data"]["training"])
 
     @cached_property
     def language(self) -> Language | None:
@@ -170,7 +176,8 @@ class Run:
         if latent_space not in density.latent_spaces:
             wanted = ", ".join(sorted(density.latent_spaces))
             raise UserError(
-                f"--density {entry.name} is for a latent space that is {wanted}; this run's is {latent_space}"
+                f"--density {entry.name} is for a latent space that is {wanted}; this run's is {latent_space}; "
+                "try --density gmm"
             )
         file = self.path / "densities" / f"{entry.name}.safetensors"
         options = {key: value for key, value in density.options().items() if key not in density.sampling_options}
@@ -181,8 +188,10 @@ class Run:
             return density.fit(torch.empty(0, self.model.latent_size), rng, context)
         if _kept(file, about) is None:
             encoded = self._encoded("train")
-            fitted = density.fit(encoded["codes"], rng, replace(context, std=encoded.get("std")))
-            write_tensors(file, fitted.state(), about)
+            state = density.fit(encoded["codes"], rng, replace(context, std=encoded.get("std"))).state()
+            if not state.get("converged", True):
+                reporter.say(f"Note: the fit of {entry.name} stopped before it converged; a larger --max-iter goes on")
+            write_tensors(file, state, about)
         state, _ = read_tensors(file)  # always from the file: layouts in memory decide the last bits of samples
         return density.restore(state, context)
 
@@ -238,7 +247,10 @@ class Run:
         except (RuntimeError, TypeError, ValueError, UserError) as error:  # also where the spec suits no network
             reason = " ".join(str(error).split())
             packages = packages_of(self.record)
-            raise DimeError(f"{file} does not fit the model that {packages} build now: {reason}") from error
+            raise DimeError(
+                f"{file} does not fit the model that the installed {packages} builds: train it again, or install what "
+                f"it was trained with ({reason})"
+            ) from error
         return model
 
 

@@ -26,7 +26,10 @@ class TrainSettings(Settings):
         0, ge=0, description="Epochs over which the weight of every term but the reconstruction grows from 0 to 1."
     )
     ema: float = Field(
-        0.0, ge=0, lt=1, description="Validate and keep a moving average of the weights, of this decay; 0: none."
+        0.0,
+        ge=0,
+        lt=1,
+        description="Validate and keep a moving average of the weights, of this decay, less at first; 0: none.",
     )
     schedule: Literal["constant", "plateau", "cosine"] = Field(
         "constant",

@@ -67,20 +67,25 @@ def with_total(terms: dict[str, float], objective: Objective) -> dict[str, float
 def gradient_shares(step: Step, x: torch.Tensor) -> dict[str, float]:
     """Of each term, its share of the gradient's length on the encoder's weights, on one `(B, *shape)` batch.
 
-    A term whose share is near 0 does nothing to the codes, whatever its value.
+    A term whose share is near 0 does nothing to the codes, whatever its value. One that does not
+    depend on the encoder, such as a penalty on the decoder, has no share.
     """
     weights = [weight for weight in step.model.encoder.parameters() if weight.requires_grad]
     step.model.eval()
     terms = {name: term for name, term in step(x).items() if name not in step.objective.players}
-    norms = torch.stack([_gradient_norm(term, weights) for term in terms.values()])
+    norms = {name: norm for name, term in terms.items() if (norm := _gradient_norm(term, weights)) is not None}
     step.model.train()
-    return dict(zip(terms, (norms / norms.sum().clamp_min(1e-38)).tolist(), strict=True))
+    lengths = torch.stack(tuple(norms.values()))
+    return dict(zip(norms, (lengths / lengths.sum().clamp_min(1e-38)).tolist(), strict=True))
 
 
-def _gradient_norm(term: torch.Tensor, weights: list[nn.Parameter]) -> torch.Tensor:
+def _gradient_norm(term: torch.Tensor, weights: list[nn.Parameter]) -> torch.Tensor | None:
     if not term.requires_grad:
-        return torch.zeros_like(term)
-    gradients = torch.autograd.grad(term, weights, retain_graph=True, allow_unused=True, materialize_grads=True)
+        return None
+    found = torch.autograd.grad(term, weights, retain_graph=True, allow_unused=True)
+    gradients = [gradient for gradient in found if gradient is not None]
+    if not gradients:
+        return None
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     norm: torch.Tensor = torch.linalg.vector_norm(distributed.average(flat))
     return norm

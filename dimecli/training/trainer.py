@@ -14,7 +14,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from dimecli import distributed
 from dimecli.console import Reporter
@@ -30,6 +30,8 @@ from dimecli.training.players import Players
 from dimecli.training.settings import TrainSettings
 from dimecli.training.step import Step, compute_in_bfloat16, evaluate, gradient_shares, with_total
 from dimecli.training.terms import NotFiniteError, Terms
+
+Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
 
 _SHARES = 10  # gradient shares are measured about so often in a run: a backward pass per term
 _WINDOW = 20  # steps between synchronisations where those are not free
@@ -73,7 +75,7 @@ class Trainer:
         self.players = Players(objective, self.model, settings, device)
         self.average = None
         if settings.ema:
-            self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema))
+            self.average = AveragedModel(self.model, multi_avg_fn=_moving_average(settings.ema))
         self.models: dict[str, nn.Module] = {"model": self.model}
         if self.average is not None:
             self.models["average"] = self.average
@@ -115,6 +117,8 @@ class Trainer:
         """
         self.checkpoint_file = folder / "checkpoints" / "last.safetensors"
         self.history_file = folder / "history.jsonl"
+        if self.settings.warm_up * self.steps_per_epoch >= self.total_steps:
+            self.reporter.say(f"Note: --warm-up {self.settings.warm_up} lasts as long as the training; it never ends")
         if resume:
             self._restore()
         try:
@@ -127,7 +131,7 @@ class Trainer:
             raise DimeError(f"{_first_line(error)}; try a smaller --batch-size, or --stream always") from error
         except RuntimeError as error:
             if self.settings.compile:  # the compiler cannot do everything, such as second derivatives
-                raise DimeError(f"--compile: {_first_line(error)}; or train without it") from error
+                raise DimeError(f"--compile: {_first_line(error)}; train without it") from error
             raise
         return self._finish()
 
@@ -274,6 +278,17 @@ class Trainer:
             "terms": terms,
             "gradient_share": last["gradient_share"],
         }
+
+
+def _moving_average(decay: float) -> Callable[[Tensors, Tensors, int | torch.Tensor], None]:
+    """What moves averages towards weights; the first weights, which are random, are forgotten faster."""
+
+    def move(averages: Tensors, weights: Tensors, updates: int | torch.Tensor) -> None:
+        now = min(decay, (1 + int(updates)) / (10 + int(updates)))
+        for average, weight in zip(averages, weights, strict=True):
+            average.lerp_(weight, 1 - now)
+
+    return move
 
 
 def _first_line(error: Exception) -> str:

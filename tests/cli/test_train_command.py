@@ -36,7 +36,8 @@ class Api:
             raise self.fails
         shares = {"reconstruction": 0.999, "information": 0.001}
         terms = {"reconstruction": 2.5, "total": 2.5}
-        return SimpleNamespace(path=path, results={"seconds": 1.25, "terms": terms, "gradient_share": shares})
+        results = {"seconds": 1.25, "terms": terms, "gradient_share": shares}
+        return SimpleNamespace(path=path, results=results, notes=("mind the gap",))
 
 
 @pytest.fixture

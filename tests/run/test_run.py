@@ -146,7 +146,7 @@ def test_weights_of_another_model(tmp_path: Path) -> None:
     run = trained(tmp_path)
     write_tensors(run.path / "weights.safetensors", {"x": torch.zeros(1)}, {})
     update_record(run.path, weights=file_hash(run.path / "weights.safetensors"))
-    with pytest.raises(DimeError, match=r"does not fit the model that dimecli .* build now") as caught:
+    with pytest.raises(DimeError, match="the installed dimecli .* builds: train it again") as caught:
         load_run(run.path)
     assert "\n" not in str(caught.value)
 
@@ -247,7 +247,7 @@ class Far(Digits):
 def test_a_spec_that_does_not_suit_the_weights(tmp_path: Path, spec: dict[str, Any]) -> None:
     run = trained(tmp_path)
     update_record(run.path, spec={**run.record["spec"], **spec})
-    with pytest.raises(DimeError, match="does not fit the model that dimecli") as caught:
+    with pytest.raises(DimeError, match="does not fit the model that the installed dimecli") as caught:
         load_run(run.path)
     assert "\n" not in str(caught.value)
 

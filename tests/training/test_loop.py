@@ -381,3 +381,18 @@ def test_evaluation_has_no_gradients_and_hides_no_error() -> None:
     with pytest.raises(RuntimeError, match="no such kernel"):
         evaluate(step, [vectors(4)])
     assert seen == [False]
+
+
+class Decayed(Objective):
+    """A term of the decoder alone, and one that the encoder has no part in any more."""
+
+    def loss(self, model: Autoencoder, x: torch.Tensor, rng: torch.Generator) -> Loss:
+        z = model.encode(x)
+        decay = torch.stack([weight.square().sum() for weight in model.decoder.parameters()]).sum()
+        return Loss(reconstruction=self.reconstruction(model, x, z), decay=decay, gone=0 * z.sum())
+
+
+def test_a_term_of_the_decoder_alone_has_no_share_and_one_that_does_nothing_has_zero() -> None:
+    objective = Decayed(latent_size=2)
+    model = objective.build(SPEC, SMALL)
+    assert gradient_shares(Step(objective, model, torch.Generator()), vectors(8)) == {"reconstruction": 1, "gone": 0}

@@ -196,7 +196,8 @@ def test_the_moving_average_is_what_is_validated_and_kept(keep: str, tmp_path: P
         real(*arguments)
         now = weights(trained.model)
         before = averages[-1] if averages else now
-        averages.append({name: 0.7 * before[name] + 0.3 * tensor for name, tensor in now.items()})
+        decay = min(0.7, (1 + len(averages)) / (10 + len(averages)))
+        averages.append({name: decay * before[name] + (1 - decay) * tensor for name, tensor in now.items()})
 
     trained.players.step = step  # type: ignore[method-assign, assignment]
     results = trained.fit(tmp_path)

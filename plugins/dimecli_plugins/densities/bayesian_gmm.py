@@ -18,7 +18,8 @@ class BayesianGMM(Density):
     RAE's text says `gmm`, but the numbers in its tables were recorded with this one, 10 components and a
     concentration of 1/10. The prior empties components that the codes do not need. The density is the one
     at the posterior's expected weights, means and precisions. A fit that stops at `--max-iter` before it
-    converges is used as it is: `converged` and `iterations` in the density's file tell.
+    converges is used as it is,
+    which is told.
     """
 
     components: int = Field(10, ge=1, description="Number of Gaussians, K.")

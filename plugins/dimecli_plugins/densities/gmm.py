@@ -15,8 +15,8 @@ from dimecli.plugin import Context, Density, Fitted
 class GMM(Density):
     """A mixture of Gaussians, fitted by expectation-maximisation (RAE, section 5; DIME samples from 10).
 
-    The fit starts from k-means. One that stops at `--max-iter` before it converges is used as it is:
-    `converged` and `iterations` in the density's file tell.
+    The fit starts from k-means. One that stops at `--max-iter` before it converges is used as it is,
+    which is told.
     """
 
     components: int = Field(10, ge=1, description="Number of Gaussians, K.")

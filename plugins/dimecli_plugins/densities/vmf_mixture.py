@@ -20,7 +20,8 @@ class VMFMixture(Density):
 
     Of Banerjee et al. (2005), with exact concentrations: kappa solves `A(kappa) = |mean of the
     component's codes|`. The fit starts from k-means++. One that stops at `--max-iter` before it
-    converges is used as it is: `converged` and `iterations` in the density's file tell.
+    converges is used as it is,
+    which is told.
     """
 
     components: int = Field(10, ge=1, description="Number of distributions, K.")
