@@ -90,6 +90,9 @@ def find(kind: str, name: str) -> Entry:
     if not entries:
         if not registered(kind):
             raise UserError("no plugins are registered; install the project first: pip install -e .")
+        others = [other for other in KINDS if name in names(other)]
+        if others:
+            raise UserError(f"no {kind} named '{name}', but a {others[0]}: --{others[0]} {name}")
         raise UserError(f"no {kind} named '{name}'.{did_you_mean(name, names(kind))}")
     if len(entries) > 1:
         claims = " and ".join(f"{entry.origin} ({entry.point.value})" for entry in entries)

@@ -102,6 +102,8 @@ def test_a_name_claimed_twice_is_an_error_only_when_asked_for(install: Install) 
 def test_a_misspelling_gets_the_nearest_name() -> None:
     with pytest.raises(UserError, match=r"no objective named 'dimee'. Did you mean 'dime'\? Known: a-mim, "):
         find("objective", "dimee")
+    with pytest.raises(UserError, match="^no objective named 'pixelcnn', but a network: --network pixelcnn$"):
+        find("objective", "pixelcnn")
 
 
 def test_an_installation_without_entry_points_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,6 +65,13 @@ class ConvNet:
         return max(1, round(channels * self.width))
 
 
+def paper_column(shape: tuple[int, ...]) -> str:
+    """Whose layers suit `(C, H, W)` images, in papers that tell those for `mnist`, `cifar10` and `celeba`."""
+    if shape[0] == 1:
+        return "mnist"
+    return "celeba" if min(shape[1:]) >= 64 else "cifar10"
+
+
 class Halve(nn.Conv2d):
     """A convolution of stride 2 from sides `(H, W)` to `(ceil(H / 2), ceil(W / 2))`.
 

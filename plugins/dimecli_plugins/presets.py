@@ -8,6 +8,16 @@ from typing import Any
 Options = Mapping[str, Any]
 Preset = dict[str, Options]
 
+TOMCZAK_WELLING: Options = {
+    "epochs": 2000,
+    "batch_size": 100,
+    "optimizer": "adam-norm-grad",
+    "lr": 5e-4,
+    "warm_up": 100,
+    "early_stop": 50,
+}
+"""How Tomczak and Welling (2018) train, and MIM on images after them: table [train]."""
+
 
 def rae(mnist: Options, cifar10: Options, celeba: Options) -> dict[str, Preset]:
     """The presets of an objective that the RAE paper compares: its data, networks and training (appendix A).

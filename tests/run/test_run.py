@@ -146,7 +146,7 @@ def test_weights_of_another_model(tmp_path: Path) -> None:
     run = trained(tmp_path)
     write_tensors(run.path / "weights.safetensors", {"x": torch.zeros(1)}, {})
     update_record(run.path, weights=file_hash(run.path / "weights.safetensors"))
-    with pytest.raises(DimeError, match="the installed dimecli .* builds: train it again") as caught:
+    with pytest.raises(DimeError, match=r"the installed dimecli .* builds: train it again") as caught:
         load_run(run.path)
     assert "\n" not in str(caught.value)
 

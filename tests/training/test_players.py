@@ -211,35 +211,25 @@ def test_the_moving_average_is_what_is_validated_and_kept(keep: str, tmp_path: P
         assert record["validation"]["warmed"] == pytest.approx(expected, rel=1e-4)
 
 
-def test_norm_grad_divides_the_gradient_of_every_tensor_by_its_length(tmp_path: Path) -> None:
-    """AdamNormGrad of VampPrior's and MIM's experiments."""
+@pytest.mark.parametrize("optimizer", ["adam", "adamax", "adam-norm-grad"])
+def test_optimizers_are_torch_s_and_norm_grad_divides_each_gradient_by_its_length(
+    optimizer: Any, tmp_path: Path
+) -> None:
+    """The last is AdamNormGrad of VampPrior's and MIM's experiments."""
     objective = Weighted(latent_size=2)
-    trained = trainer(objective, optimizer="adam-norm-grad", keep="last", lr=0.02)
+    trained = trainer(objective, optimizer=optimizer, keep="last", lr=0.02)
     model = copy.deepcopy(trained.model)
     trained.fit(tmp_path)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    by_hand = (torch.optim.Adamax if optimizer == "adamax" else torch.optim.Adam)(model.parameters(), lr=0.02)
     for step, x in enumerate(batches_of(trained)):
         trained.noise.at(step)
-        optimizer.zero_grad()
+        by_hand.zero_grad()
         objective.loss(model, x, trained.noise.rng).total.backward()
         for weight in model.parameters():
             assert weight.grad is not None
-            weight.grad = weight.grad / (weight.grad.norm() + 1e-7)
-        optimizer.step()
-    assert_close(weights(trained.model), weights(model))
-
-
-def test_adamax_is_torch_s(tmp_path: Path) -> None:
-    objective = Weighted(latent_size=2)
-    trained = trainer(objective, optimizer="adamax", keep="last", lr=0.02)
-    model = copy.deepcopy(trained.model)
-    trained.fit(tmp_path)
-    optimizer = torch.optim.Adamax(model.parameters(), lr=0.02)
-    for step, x in enumerate(batches_of(trained)):
-        trained.noise.at(step)
-        optimizer.zero_grad()
-        objective.loss(model, x, trained.noise.rng).total.backward()
-        optimizer.step()
+            if optimizer == "adam-norm-grad":
+                weight.grad = weight.grad / (weight.grad.norm() + 1e-7)
+        by_hand.step()
     assert_close(weights(trained.model), weights(model))
 
 

@@ -68,11 +68,9 @@ class DimeConv(Network):
         return net.decoder(shape, latent_size, likelihood.output(), start)
 
     def _column(self, spec: Spec) -> str:
-        if self.column != "auto":
-            return self.column
-        if spec.shape[0] == 1:
-            return "mnist"
-        return "celeba" if min(spec.shape[1:]) >= 64 else "cifar10"
+        from dimecli.nn.conv import paper_column
+
+        return paper_column(spec.shape) if self.column == "auto" else self.column
 
     def _net(self, column: str) -> ConvNet:
         from dimecli.nn.conv import ConvNet

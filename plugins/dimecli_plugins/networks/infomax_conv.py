@@ -68,8 +68,6 @@ class InfoMaxConv(Network):
         return nn.Sequential(*layers, doubling(hidden[-1], channels, kernel=4), Crop(*sides), spec.likelihood.output())
 
     def _column(self, spec: Spec) -> str:
-        if self.column != "auto":
-            return self.column
-        if spec.shape[0] == 1:
-            return "mnist"
-        return "celeba" if min(spec.shape[1:]) >= 64 else "cifar10"
+        from dimecli.nn.conv import paper_column
+
+        return paper_column(spec.shape) if self.column == "auto" else self.column

@@ -9,6 +9,7 @@ from pydantic import Field
 from dimecli.errors import UserError
 from dimecli.lazy import torch
 from dimecli.plugin import Loss, Network, Spec, VariationalObjective
+from dimecli_plugins.presets import TOMCZAK_WELLING
 
 if TYPE_CHECKING:
     from dimecli.nn.hierarchical import HierarchicalAutoencoder
@@ -39,14 +40,7 @@ class HierarchicalVAE(VariationalObjective):
             "objective": {"latent_size": 80, "upper_size": 40, "hidden": 300, "beta": 1},
             "network": {"name": "gated-conv"},
             "dataset": {"name": "mnist", "image_size": 28, "likelihood": "bernoulli", "binarize": "dynamic"},
-            "train": {
-                "epochs": 2000,
-                "batch_size": 100,
-                "optimizer": "adam-norm-grad",
-                "lr": 5e-4,
-                "warm_up": 100,
-                "early_stop": 50,
-            },
+            "train": TOMCZAK_WELLING,
         },
     }
 

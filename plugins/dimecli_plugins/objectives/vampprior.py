@@ -8,6 +8,7 @@ from pydantic import Field
 
 from dimecli.lazy import torch
 from dimecli.plugin import Loss, Network, Spec, VariationalObjective
+from dimecli_plugins.presets import TOMCZAK_WELLING
 
 if TYPE_CHECKING:
     from dimecli.nn.vamp import VampPriorAutoencoder
@@ -30,14 +31,7 @@ class VampPriorVAE(VariationalObjective):
             "objective": {"latent_size": 40, "components": 500, "beta": 1},
             "network": {"name": "gated-conv"},
             "dataset": {"name": "mnist", "image_size": 28, "likelihood": "bernoulli", "binarize": "dynamic"},
-            "train": {
-                "epochs": 2000,
-                "batch_size": 100,
-                "optimizer": "adam-norm-grad",
-                "lr": 5e-4,
-                "warm_up": 100,
-                "early_stop": 50,
-            },
+            "train": TOMCZAK_WELLING,
         },
     }
 
