@@ -46,10 +46,14 @@ class Autoencoder(nn.Module):
         codes: torch.Tensor = self.encoder(x)
         return codes
 
+    def decode(self, z: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """The likelihood's parameters given `(B, l)` codes, and x where the decoder is autoregressive."""
+        parameters: torch.Tensor = self.decoder(z, x) if isinstance(self.decoder, Autoregressive) else self.decoder(z)
+        return parameters
+
     def nll(self, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         """`(B,)` negative log-likelihoods of x given its codes, in nats, up to `likelihood.constant`."""
-        parameters = self.decoder(z, x) if isinstance(self.decoder, Autoregressive) else self.decoder(z)
-        return self.spec.likelihood.nll(parameters, x)
+        return self.spec.likelihood.nll(self.decode(z, x), x)
 
     def log_likelihood(self, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         """`(B,)` nats: log p(x|z) with all of its constants."""

@@ -102,7 +102,7 @@ def test_a_name_claimed_twice_is_an_error_only_when_asked_for(install: Install) 
 def test_a_misspelling_gets_the_nearest_name() -> None:
     with pytest.raises(UserError, match=r"no objective named 'dimee'. Did you mean 'dime'\? Known: a-mim, "):
         find("objective", "dimee")
-    with pytest.raises(UserError, match="^no objective named 'pixelcnn', but a network: --network pixelcnn$"):
+    with pytest.raises(UserError, match=r"^no objective named 'pixelcnn', but a network: --network pixelcnn$"):
         find("objective", "pixelcnn")
 
 

@@ -83,9 +83,18 @@ class Objective(Plugin):
         as one.
         """
 
-    def reconstruction(self, model: Autoencoder, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-        """Negative log-likelihood of x given z, averaged over the batch, in the units of `reduction`."""
-        nll = model.nll(x, z).mean()
+    def reconstruction(
+        self, model: Autoencoder, x: torch.Tensor, z: torch.Tensor, parameters: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Negative log-likelihood of x given z, averaged over the batch, in the units of `reduction`.
+
+        Args:
+            model: What `build` returned.
+            x: `(B, *shape)` data.
+            z: `(B, l)` codes.
+            parameters: What `model.decode(z, x)` gave, where the loss needs that itself.
+        """
+        nll = (model.nll(x, z) if parameters is None else model.spec.likelihood.nll(parameters, x)).mean()
         return nll / model.spec.elements if self.reduction == "mean" else nll
 
     def notes(self, terms: Mapping[str, float], samples: int) -> Sequence[str]:

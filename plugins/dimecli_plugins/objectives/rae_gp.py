@@ -43,22 +43,17 @@ class RAEGP(Objective):
 
     def loss(self, model: Autoencoder, x: torch.Tensor, rng: torch.Generator) -> Loss:
         """Eq. 15 with eq. 17 as L_REG."""
-        z = model.encode(x)  # (B, l)
-        return Loss(
-            reconstruction=self.reconstruction(model, x, z),
-            embedding=self.beta * 0.5 * z.square().sum(1).mean(),
-            gradient=self.lam * self.penalty(model, x, z, rng).mean(),
-        )
-
-    def penalty(self, model: Autoencoder, x: torch.Tensor, z: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-        """`(B,)`: how much the decoder's output changes with the code."""
-        from dimecli.model import Autoregressive
         from dimecli.nn.second_order import second_derivatives, squared_jacobian_norm
 
+        z = model.encode(x)  # (B, l)
         with second_derivatives(model.decoder):
             if not z.requires_grad:  # without gradients, as in validation
                 z = z.detach().requires_grad_()
-            output = model.decoder(z, x) if isinstance(model.decoder, Autoregressive) else model.decoder(z)
-            if self.compat == "authors":
-                output = output.flatten(1).square().sum(1, keepdim=True)  # (B, 1), whose Jacobian is the gradient
-        return squared_jacobian_norm(output, z, self.probes, rng)
+            output = model.decode(z, x)
+            summed = output.flatten(1).square().sum(1, keepdim=True)  # (B, 1), whose Jacobian is its gradient
+        penalty = squared_jacobian_norm(summed if self.compat == "authors" else output, z, self.probes, rng)
+        return Loss(
+            reconstruction=self.reconstruction(model, x, z, output),
+            embedding=self.beta * 0.5 * z.square().sum(1).mean(),
+            gradient=self.lam * penalty.mean(),
+        )
