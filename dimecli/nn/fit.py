@@ -126,6 +126,8 @@ def fit(
     if not best["held_out"].isfinite():
         raise DimeError("the fit of the density diverged; lower its --lr")
     kept, nats = int(best["steps"]), best["held_out"].item()
-    context.reporter.say(f"Fitted in {step} steps; kept those of step {kept}: {nats:.4g} nats on codes held out")
+    context.reporter.say(
+        f"Fitted in {step} steps; kept those of step {kept}, a loss of {nats:.4g} nats on codes held out"
+    )
     density.load_state_dict(best)
     return density.to("cpu").requires_grad_(False)

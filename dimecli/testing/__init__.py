@@ -20,7 +20,7 @@ from dimecli.training.settings import TrainSettings
 
 HEAVY = (
     *("torch", "torchvision", "numpy", "scipy", "sklearn", "matplotlib", "PIL", "nltk"),
-    *("botorch", "gpytorch", "sympy", "loky", "distributed", "rdkit"),
+    *("botorch", "gpytorch", "sympy", "loky", "distributed", "rdkit", "zuko"),
 )
 """Libraries that no plugin may import before it works: showing its options has to be quick."""
 

@@ -75,6 +75,8 @@ def gradient_shares(step: Step, x: torch.Tensor) -> dict[str, float]:
     terms = {name: term for name, term in step(x).items() if name not in step.objective.players}
     norms = {name: norm for name, term in terms.items() if (norm := _gradient_norm(term, weights)) is not None}
     step.model.train()
+    if not norms:
+        return {}  # an encoder without weights
     lengths = torch.stack(tuple(norms.values()))
     return dict(zip(norms, (lengths / lengths.sum().clamp_min(1e-38)).tolist(), strict=True))
 

@@ -118,7 +118,9 @@ class Trainer:
         self.checkpoint_file = folder / "checkpoints" / "last.safetensors"
         self.history_file = folder / "history.jsonl"
         if self.settings.warm_up * self.steps_per_epoch >= self.total_steps:
-            self.reporter.say(f"Note: --warm-up {self.settings.warm_up} lasts as long as the training; it never ends")
+            self.reporter.say(
+                f"Note: --warm-up {self.settings.warm_up} outlasts the training: the last weights are kept"
+            )
         if resume:
             self._restore()
         try:

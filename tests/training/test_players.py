@@ -143,16 +143,18 @@ def test_warm_up_is_linear_in_steps_and_leaves_fixed_terms_alone(tmp_path: Path)
     model = copy.deepcopy(trained.model)
     trained.fit(tmp_path)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    warmed = []
     for step, x in enumerate(batches_of(trained)):
         trained.noise.at(step)
         terms = objective.loss(model, x, trained.noise.rng).terms
+        warmed.append(terms["warmed"].item())
         optimizer.zero_grad()
         (terms["reconstruction"] + terms["fixed"] + min(1, step / 6) * terms["warmed"]).backward()
         optimizer.step()
     assert_close(weights(trained.model), weights(model))
-    for line in history(tmp_path):
-        terms = {name: value for name, value in line["train"].items() if name != "total"}
-        assert line["train"]["total"] == pytest.approx(sum(terms.values())), "what is logged is never scaled"
+    logged = [line["train"]["warmed"] for line in history(tmp_path)]
+    means = [sum(warmed[step : step + 2]) / 2 for step in range(0, 8, 2)]
+    assert logged == pytest.approx(means, rel=1e-4), "what is logged is never scaled"
 
 
 def test_weights_of_a_warm_up_are_not_kept_as_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,3 +286,14 @@ def test_resumed_after_the_checkpoint_of_an_early_stop_it_is_finished(
         stopped.fit(tmp_path)
     results = trainer(Duel(latent_size=2), **settings).fit(tmp_path, resume=True)
     assert (results["steps"], results["kept_step"]) == (6, 2)
+
+
+@pytest.mark.parametrize(("warm_up", "told"), [(1, False), (2, True), (5, True), (0, False)])
+def test_a_warm_up_that_outlasts_the_training_is_told(
+    warm_up: int, told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    trained = trainer(Weighted(latent_size=2), epochs=2, warm_up=warm_up)
+    monkeypatch.setattr(trained.reporter, "say", said.append)
+    trained.fit(tmp_path)
+    assert any("outlasts the training" in line for line in said) == told
