@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 
 from dimecli.console import Reporter
 from dimecli.errors import UserError
-from dimecli.plugin import Dataset, Density, Executor, Network, Objective, Plugin, Problem, Search
-from dimecli.registry import make
+from dimecli.evaluation.evaluate import Evaluation
+from dimecli.evaluation.evaluate import evaluate as evaluate_subject
+from dimecli.evaluation.subject import Subject
+from dimecli.plugin import Dataset, Density, Executor, Metric, Network, Objective, Plugin, Problem, Search, Split
+from dimecli.registry import make, names
 from dimecli.run.folder import find_run, runs_folder
 from dimecli.run.reconstruct import reconstruct
 from dimecli.run.run import Drawn, Run
@@ -35,10 +38,12 @@ SEARCHED = 32
 
 __all__ = [
     "Drawn",
+    "Evaluation",
     "Rates",
     "Run",
     "Study",
     "bo",
+    "evaluate",
     "first_different",
     "load_run",
     "rates",
@@ -152,6 +157,38 @@ def bo(
         find_search(run.path) if resume else None,
         lambda name, baseline: Watch(told, name, baseline),
     )
+
+
+def evaluate(
+    run: Run,
+    metrics: Mapping[str, Metric] | Sequence[str] | None = None,
+    density: Density | str = "gmm",
+    *,
+    n: int = 10_000,
+    split: Split = "test",
+    seed: int = 0,
+    reporter: Reporter | None = None,
+) -> Evaluation:
+    """Measure a run; its folder keeps every number with its conditions.
+
+    Args:
+        run: What to measure.
+        metrics: Names, or plugins with options by their names; all that are installed by default.
+        density: A name, or a plugin with options; what samples are drawn from.
+        n: Samples to draw, and samples of the split to look at (all, where it has fewer).
+        split: The samples to compare with.
+        seed: Of the choice of samples and of all draws.
+        reporter: Told how it goes; by default nobody is.
+
+    Raises:
+        UserError: there is no such metric or density. What goes wrong with one metric is told in `failures`.
+    """
+    if not isinstance(metrics, Mapping):
+        metrics = {
+            name: cast("Metric", make("metric", name)) for name in (names("metric") if metrics is None else metrics)
+        }
+    subject = Subject(run, density, n, split, seed, reporter or Reporter(quiet=True))
+    return evaluate_subject(subject, metrics)
 
 
 def resume(path: Path | str, *, reporter: Reporter | None = None) -> Run:

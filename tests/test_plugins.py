@@ -27,5 +27,5 @@ def test_built_in(kind: str, name: str, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.delenv("DIME_DATA", raising=False)
     unchecked = check_plugin(kind, name)
     if unchecked:
-        assert kind in ("dataset", "problem", "executor")
+        assert kind in ("dataset", "problem", "executor", "metric", "tracker")
         pytest.skip(unchecked)

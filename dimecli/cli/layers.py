@@ -12,7 +12,11 @@ from typing import Any
 from dimecli.errors import UserError, did_you_mean
 from dimecli.plugin import KINDS
 
-TABLES = (*(kind for kind in KINDS if kind != "grammar"), "train", "sample", "reconstruct", "bo")
+TABLES = (
+    *(kind for kind in KINDS if kind != "grammar"),
+    *("train", "sample", "evaluate", "classify", "reconstruct", "interpolate", "traverse", "embed", "nearest"),
+    *("report", "bo"),
+)
 """The tables that a file may have; each command reads its own, so that one file describes an experiment."""
 
 

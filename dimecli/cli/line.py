@@ -10,20 +10,26 @@ from typing import Any, get_args
 
 import typer
 
-from dimecli.cli.layers import Layer, choose, combine, read_layer
+from dimecli.cli.layers import Given, Layer, choose, combine, read_layer
 from dimecli.cli.options import Table, completer, help_text, parameter
 from dimecli.errors import PluginError, UserError, did_you_mean
 from dimecli.fields import options_of
+from dimecli.plugin import KINDS
 from dimecli.registry import Entry, find, names, registered
 from dimecli.settings import Settings
 
 
 class Parsed:
-    """What was typed, and what presets and files gave; checked when it is asked for."""
+    """What was typed, and what presets and files gave; checked when it is asked for.
 
-    def __init__(self, tables: Mapping[str, Table], values: Mapping[str, Any]) -> None:
+    Attributes:
+        notes: What a user should know of how the line was read.
+    """
+
+    def __init__(self, tables: Mapping[str, Table], values: Mapping[str, Any], notes: Sequence[str] = ()) -> None:
         self._tables = tables
         self._values = values
+        self.notes = notes
 
     def settings(self, table: str) -> Any:
         """The checked plugin or settings of a table.
@@ -32,6 +38,15 @@ class Parsed:
             UserError: names the option, or the file, table and key, and what is allowed.
         """
         return self._tables[table].build(self._values)
+
+    def several(self, kind: str) -> dict[str, Any]:
+        """The checked plugins of a kind of which there may be several, by their names.
+
+        Raises:
+            UserError: as `settings`.
+        """
+        start = f"{kind}."
+        return {name.removeprefix(start): self.settings(name) for name in self._tables if name.startswith(start)}
 
     @property
     def typed(self) -> list[str]:
@@ -64,7 +79,7 @@ class Line:
         self._positional = positional
         self._own = list(inspect.signature(work, eval_str=True).parameters.values())[1:]
         own = {f"--{item.name.replace('_', '-')}": get_args(item.annotation)[0] for item in self._own}
-        slots = {f"--{'preset' if kind == positional else kind}": str for kind in kinds}
+        slots = {f"--{'preset' if kind == positional else KINDS[kind].option or kind}": str for kind in kinds}
         self._words = words
         self._valued = {flag for flag, annotation in (own | slots).items() if annotation is not bool}
         bare = own.keys() - self._valued
@@ -76,6 +91,7 @@ class Line:
         self._tables: dict[str, Table] = {}
         self._slots: list[inspect.Parameter] = []
         self._options: list[inspect.Parameter] = []
+        self._notes: list[str] = []
 
     def value(self, option: str) -> str | None:
         """What was typed for an option of the command itself; None if nothing was."""
@@ -122,6 +138,70 @@ class Line:
             self._slots.append(_slot(kind, shown, known))
         return entry
 
+    def plugins(self, kind: str, default: str, text: str, more: Sequence[str] = ()) -> list[Entry]:
+        """Adds the choice of several plugins, by their names with commas between, and the options of the chosen ones.
+
+        An option that several of them have is one option, for all of them. A file gives the names as `name`
+        in the table of the kind, and the options of each in a table of its own, such as `[metric.prd]`.
+
+        Args:
+            kind: Of which kind.
+            default: Names.
+            text: What they are for.
+            more: Words that may stand in place of names; none of them has options. `all` stands for all plugins.
+        """
+        flag = KINDS[kind].option or kind
+        given, tables = self._several(kind)
+        chosen = self._seen.get(f"--{flag}", given or default)
+        known = names(kind)
+        wanted = [name.strip() for name in chosen.split(",") if name.strip()]
+        unknown = [name for name in wanted if name not in (*known, *more)]
+        if unknown or not wanted:
+            allowed = (*more, *known)
+            raise UserError(
+                f"--{flag} {chosen}: no {kind} '{unknown[0]}'.{did_you_mean(unknown[0], allowed)}"
+                if unknown
+                else f"--{flag}: give names with commas between, of {', '.join(allowed)}"
+            )
+        entries = [find(kind, name) for name in (known if "all" in wanted else dict.fromkeys(wanted)) if name in known]
+        if "all" in wanted:
+            entries = [entry for entry in entries if self._works(entry)]
+        taken = frozenset(self._taken)
+        for entry in entries:
+            name = f"{kind}.{entry.name}"
+            table = Table(name, entry.plugin, f"{kind} '{entry.name}'", tables.get(entry.name, {}), taken, group=kind)
+            self._add(table, f"Options of {table.owner} ({entry.origin})")
+        shown = help_text(f"{text}, with commas between: {', '.join((*more, *known))}.", f"default: {given or default}")
+        self._slots.append(_slot(kind, shown, (*more, *known), flag))
+        return entries
+
+    def _works(self, entry: Entry) -> bool:
+        """Whether a plugin that nobody named imports; why not is for `Parsed.notes`."""
+        try:
+            _ = entry.plugin
+        except PluginError as error:
+            self._notes.append(f"left out: {error}")
+            return False
+        return True
+
+    def _several(self, kind: str) -> tuple[str, dict[str, dict[str, Given]]]:
+        """The names that the layers give to a kind of which there may be several, and the options of each."""
+        chosen, tables = "", {}
+        for layer in self._layers:
+            for key, value in layer.tables.get(kind, {}).items():
+                where = f"[{kind}] of {layer.source}"
+                if key == "name" and isinstance(value, str):
+                    chosen = value
+                elif isinstance(value, Mapping):
+                    options = {
+                        option: Given(of, f"'{option}' in [{kind}.{key}] of {layer.source}")
+                        for option, of in value.items()
+                    }
+                    tables[find(kind, key).name] = tables.get(key, {}) | options
+                else:
+                    raise UserError(f"'{key}' in {where}: only 'name', names with commas between, and tables go there")
+        return chosen, tables
+
     def settings(self, name: str, model: type[Settings], panel: str, short: Mapping[str, str] | None = None) -> None:
         """Adds the options of a settings class that belongs to no plugin."""
         given = combine(name, self._layers)
@@ -139,7 +219,9 @@ class Line:
 
         def run(**values: Any) -> None:
             self._check_positional(values.get(self._positional))
-            self._work(Parsed(self._tables, values), **{item.name: values[item.name] for item in self._own})
+            self._work(
+                Parsed(self._tables, values, self._notes), **{item.name: values[item.name] for item in self._own}
+            )
 
         run.__signature__ = inspect.Signature([*self._slots, *self._own, *self._options])  # type: ignore[attr-defined]
         return run
@@ -148,7 +230,8 @@ class Line:
         self._tables[table.name] = table
         self._taken |= table.flags
         self._valued |= {table.flag(key) for key, form in table.forms.items() if not form.is_flag}
-        self._options += table.parameters(panel)
+        there = {option.name for option in self._options}
+        self._options += [option for option in table.parameters(panel) if option.name not in there]
 
     def _check_positional(self, parsed: str | None) -> None:
         """Refuses a line in which the name was taken for the value of an option before it was parsed."""
@@ -175,9 +258,9 @@ def _only(having: Sequence[str]) -> str:
     return having[0] if len(having) == 1 else "NAME"
 
 
-def _slot(name: str, text: str, known: Iterable[str]) -> inspect.Parameter:
+def _slot(name: str, text: str, known: Iterable[str], flag: str = "") -> inspect.Parameter:
     option = typer.Option(
-        f"--{name}", metavar="NAME", help=text, rich_help_panel="Plugins", autocompletion=completer(known)
+        f"--{flag or name}", metavar="NAME", help=text, rich_help_panel="Plugins", autocompletion=completer(known)
     )
     return parameter(name, str, option)
 

@@ -31,6 +31,7 @@ class Table:
         given: values of presets and files.
         taken: flags in use already; an option that clashes is spelled `--NAME.OPTION`.
         short: one-letter flags by option.
+        group: tables of one group share options of one name: what is typed is for all of them.
 
     Raises:
         UserError: `given` has an option that `settings` lacks, or a value of another type.
@@ -43,6 +44,7 @@ class Table:
     given: Mapping[str, Given]
     taken: Set[str]
     short: Mapping[str, str] = field(default_factory=dict)
+    group: str = ""
 
     def __post_init__(self) -> None:
         for key, given in self.given.items():
@@ -73,7 +75,7 @@ class Table:
         """The flag of an option: `--latent-size`, or `--objective.latent-size` if that is taken."""
         word = key.replace("_", "-")
         clashes = self.taken & {f"--{word}", f"--no-{word}"}
-        return f"--{self.name}.{word}" if clashes else f"--{word}"
+        return f"--{self.group or self.name}.{word}" if clashes else f"--{word}"
 
     def parameters(self, panel: str) -> Iterator[inspect.Parameter]:
         """A parameter per option for Typer; None, the default, stands for "not typed"."""
@@ -122,7 +124,7 @@ class Table:
         return f"--no-{self.flag(key)[2:]}" if self.forms[key].is_flag else None
 
     def _argument(self, key: str) -> str:
-        return f"{self.name}__{key}"
+        return f"{self.group or self.name}__{key}"
 
 
 def _fits(value: Any, form: Form) -> bool:

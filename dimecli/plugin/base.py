@@ -20,6 +20,8 @@ class Plugin(Settings):
 
     kind: ClassVar[str]
     group: ClassVar[str]
+    option: ClassVar[str] = ""
+    """The flag that chooses plugins of this kind, where it is not called after the kind."""
     api: ClassVar[int] = API
 
     @classmethod

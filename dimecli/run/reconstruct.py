@@ -60,15 +60,26 @@ def reconstruct(run: Run, split: Split = "test", n: int | None = None, seed: int
     Raises:
         UserError: there is no such split, or the data changed since the run was trained.
     """
-    samples = run.samples(split)
-    order = torch.randperm(len(samples), generator=generator(seed, "reconstruct"))
-    indices = order[:n].sort().values
-    batches = Batches(samples.take(indices.tolist()), torch.device("cpu"), workers=run.experiment.train.workers)
+    indices = choose(len(run.samples(split)), n, seed)
+    shown = observed(run, split, indices, seed)
+    return Reconstructed(split, indices, shown, torch.cat([run.decode(run.encode(x)) for x in shown.split(_BATCH)]))
+
+
+def choose(count: int, n: int | None, seed: int) -> torch.Tensor:
+    """`(min(n, count),)` ascending places of n samples among `count`, chosen by the seed; all of them by default."""
+    return torch.randperm(count, generator=generator(seed, "reconstruct"))[:n].sort().values
+
+
+def observed(run: Run, split: Split, indices: torch.Tensor, seed: int = 0) -> torch.Tensor:
+    """`(n, *shape)` samples at these places of a split, as they are shown to the model.
+
+    Raises:
+        UserError: there is no such split, or the data changed since the run was trained.
+    """
+    samples = run.samples(split).take(indices.tolist())
+    batches = Batches(samples, torch.device("cpu"), workers=run.experiment.train.workers)
     rng = generator(seed, "reconstruct observe")
-    shown = [run.model.spec.likelihood.observe(x, rng) for x in batches.ordered(_BATCH)]
-    pairs = [(x, run.decode(run.encode(x))) for x in shown]
-    originals, reconstructions = (torch.cat(parts) for parts in zip(*pairs, strict=True))
-    return Reconstructed(split, indices, originals, reconstructions)
+    return torch.cat([run.model.spec.likelihood.observe(x, rng) for x in batches.ordered(_BATCH)])
 
 
 def squared_error(found: Reconstructed) -> float:

@@ -110,8 +110,8 @@ class Run:
 
     @torch.no_grad()
     def encode(self, x: torch.Tensor) -> torch.Tensor:
-        """`(B, l)` codes of `(B, *shape)` data, on the CPU."""
-        return self.model.encode(x.to(self.device)).float().cpu()
+        """`(N, l)` codes of `(N, *shape)` data, on the CPU; worked off in batches."""
+        return torch.cat([self.model.encode(part.to(self.device)).float().cpu() for part in x.split(_BATCH)])
 
     @torch.no_grad()
     def decode(self, z: torch.Tensor, decoding: Decoding = ARGMAX, seed: int = 0) -> torch.Tensor:

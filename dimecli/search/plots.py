@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from dimecli.run.files import write_atomic
+from dimecli.report.style import new_axes, write_figure
 from dimecli.search.result import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _ORDERS = 30.0  # a greater ratio of positive values is drawn on a logarithmic axis
 
 
 def plot_best_so_far(folder: Path, results: Mapping[str, Result], title: str) -> Path:
     """Draw the best value against the evaluations, a line for each search; returns `best-so-far.png`."""
-    figure, axes = _axes(title, "evaluations", "")
+    figure, axes = new_axes(title, "evaluations", "")
     first = next(iter(results.values()))
     for name, result in results.items():
         axes.step(range(1, result.calls + 1), result.best_so_far, where="post", label=name)
@@ -33,7 +32,7 @@ def plot_best_so_far(folder: Path, results: Mapping[str, Result], title: str) ->
     shown = torch.cat([result.best_so_far for result in results.values()])
     _logarithmic(axes, shown[shown.isfinite()], first.problem.optimum)
     axes.legend()
-    return _write(figure, folder / "best-so-far.png")
+    return write_figure(figure, folder / "best-so-far.png")
 
 
 def plot_predictions(folder: Path, result: Result, title: str) -> Path | None:
@@ -43,26 +42,14 @@ def plot_predictions(folder: Path, result: Result, title: str) -> Path | None:
         return None
     mean, std, value = result.mean[known], result.std[known].nan_to_num(0.0), result.values[known]
     name = result.problem.value_name
-    figure, axes = _axes(title, f"predicted {name}", f"actual {name}")
+    figure, axes = new_axes(title, f"predicted {name}", f"actual {name}")
     axes.errorbar(mean, value, xerr=std, fmt="none", ecolor="0.8", zorder=1)
     points = axes.scatter(mean, value, c=result.rounds[known], s=14, cmap="viridis", zorder=2)
     figure.colorbar(points, label="round", ticks=result.rounds[known].unique().tolist())
     ends = torch.cat([mean, value]).aminmax()
     axes.axline((ends.min.item(),) * 2, slope=1.0, color="0.4", linewidth=1, label="as predicted")
     axes.legend()
-    return _write(figure, folder / "predicted.png")
-
-
-def _axes(title: str, x: str, y: str) -> tuple[Figure, Axes]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot(xlabel=x, ylabel=y)
-    axes.set_title(title, fontsize=10)
-    axes.grid(alpha=0.3)
-    return figure, axes
+    return write_figure(figure, folder / "predicted.png")
 
 
 def _logarithmic(axes: Axes, values: torch.Tensor, optimum: float | None) -> None:
@@ -72,7 +59,3 @@ def _logarithmic(axes: Axes, values: torch.Tensor, optimum: float | None) -> Non
             axes.set_yscale("symlog", linthresh=least)
         else:
             axes.set_yscale("log")
-
-
-def _write(figure: Figure, file: Path) -> Path:
-    return write_atomic(file, lambda temporary: figure.savefig(temporary, dpi=120))

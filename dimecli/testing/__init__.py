@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from dimecli.errors import UserError, did_you_mean
 from dimecli.fields import form_of, options_of
-from dimecli.plugin import KINDS, Objective
+from dimecli.plugin import KINDS, Classifier, Objective
 from dimecli.registry import Entry, find, registered
 from dimecli.settings import Settings
 from dimecli.testing.behaviour import check_behaviour
@@ -20,7 +20,8 @@ from dimecli.training.settings import TrainSettings
 
 HEAVY = (
     *("torch", "torchvision", "numpy", "scipy", "sklearn", "matplotlib", "PIL", "nltk"),
-    *("botorch", "gpytorch", "sympy", "loky", "distributed", "rdkit", "zuko"),
+    *("botorch", "gpytorch", "sympy", "loky", "distributed", "rdkit", "zuko", "torchmetrics"),
+    *("torch_fidelity", "tensorboardX", "mlflow", "trackio", "wandb", "umap", "jinja2"),
 )
 """Libraries that no plugin may import before it works: showing its options has to be quick."""
 
@@ -43,12 +44,12 @@ def check_plugin(kind: str, name: str) -> str | None:
     heavy = _heavy_imports(entry.distribution)[entry.point.module]
     expect(not heavy, f"{entry}: its module imports {heavy}", "take it from dimecli.lazy, or import inside functions")
     _check_declaration(entry)
-    if issubclass(entry.plugin, Objective):
+    if issubclass(entry.plugin, Objective | Classifier):
         _check_presets(entry.plugin)
     try:
         check_behaviour(entry.plugin())
     except UserError as error:
-        if kind in ("dataset", "problem", "executor"):  # its data, or what it asks, are not here
+        if kind in ("dataset", "problem", "executor", "metric", "tracker"):  # its data, or what it asks, are not here
             return f"{entry}: {error}"
         raise AssertionError(f"{entry}: its defaults do not work: {error}; choose defaults that do") from error
     return None
@@ -93,12 +94,13 @@ def _check_declaration(entry: Entry) -> None:
     expect(again == options, f"{entry}: options() read back are {again}, not {options}", "use plain types")
 
 
-def _check_presets(cls: type[Objective]) -> None:
+def _check_presets(cls: type[Objective | Classifier]) -> None:
+    allowed = _PRESET_TABLES if issubclass(cls, Objective) else (cls.kind,)
     for preset, tables in cls.presets.items():
         for table, options in tables.items():
             where = f"preset '{preset}' of {cls.__name__}, table [{table}]"
-            expect(table in _PRESET_TABLES, f"{where} does not exist", f"use one of {', '.join(_PRESET_TABLES)}")
-            own: dict[str, type[Settings]] = {"objective": cls, "train": TrainSettings}
+            expect(table in allowed, f"{where} does not exist", f"use one of {', '.join(allowed)}")
+            own: dict[str, type[Settings]] = {cls.kind: cls, "train": TrainSettings}
             expect(table in own or "name" in options, f"{where} names no plugin", "give it a 'name'")
             settings: type[Settings] = own[table] if table in own else find(table, options["name"]).plugin
             given = {key: value for key, value in options.items() if key != "name"}

@@ -11,14 +11,30 @@ from dimecli.data.samples import Samples
 from dimecli.data.sentences import Productions
 from dimecli.data.spec import Spec
 from dimecli.lazy import F, nn, np, torch
-from dimecli.plugin import Dataset, Density, Executor, Language, Network, Objective, Plugin, Problem, Search
+from dimecli.plugin import (
+    Classifier,
+    Dataset,
+    Density,
+    Executor,
+    Language,
+    Metric,
+    Network,
+    Objective,
+    Plugin,
+    Problem,
+    Search,
+    Tracker,
+)
 from dimecli.registry import find, names
+from dimecli.testing.classifiers import check_classifier
 from dimecli.testing.densities import CODES, check_density, check_fitted
 from dimecli.testing.executors import check_executor
 from dimecli.testing.expect import check_tensor, expect, only_own_randomness, seeded
 from dimecli.testing.languages import check_language
+from dimecli.testing.metrics import check_metric
 from dimecli.testing.problems import check_problem
 from dimecli.testing.searches import check_search
+from dimecli.testing.trackers import check_tracker
 
 _IMAGE = Spec(modality="image", shape=(1, 4, 4), likelihood=Gaussian(bounded=True))
 _COLOUR = Spec(modality="image", shape=(3, 12, 8), likelihood=Gaussian(bounded=True))
@@ -57,6 +73,12 @@ def check_behaviour(plugin: Plugin) -> None:
         elif isinstance(plugin, Density):
             for space in sorted(plugin.latent_spaces):
                 check_density(plugin, space, f"{type(plugin).__name__} on a {space} latent space")
+        elif isinstance(plugin, Classifier):
+            check_classifier(plugin, type(plugin).__name__)
+        elif isinstance(plugin, Metric):
+            check_metric(plugin, type(plugin).__name__)
+        elif isinstance(plugin, Tracker):
+            check_tracker(plugin, type(plugin).__name__)
         elif isinstance(plugin, Problem):
             check_problem(plugin, type(plugin).__name__)
         elif isinstance(plugin, Executor):

@@ -1,0 +1,75 @@
+"""The host of metrics: each is measured, told and kept by itself, so that one that fails loses no other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dimecli.errors import DimeError
+from dimecli.evaluation.record import Entry, keep
+from dimecli.evaluation.subject import Subject
+from dimecli.plugin import Metric
+from dimecli.registry import entry_of
+
+
+@dataclass
+class Evaluation:
+    """What came of measuring.
+
+    Args:
+        entries: The numbers, in the order in which they were measured.
+        failures: Why a metric gave none, by its name.
+        left_out: Why a metric does not apply to the run, by its name.
+        seconds: Wall time of each metric, and of the parts that several share.
+        files: Pictures that metrics wrote.
+    """
+
+    entries: list[Entry] = field(default_factory=list)
+    failures: dict[str, DimeError] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    files: list[Path] = field(default_factory=list)
+
+
+def evaluate(subject: Subject, metrics: Mapping[str, Metric]) -> Evaluation:
+    """Measure; every metric's numbers are kept in the run's folder as soon as they are there.
+
+    Args:
+        subject: What is measured.
+        metrics: By their names.
+    """
+    done, run, reporter = Evaluation(), subject.run, subject.reporter
+    given = {"split": subject.split, "seed": subject.seed}
+    with reporter.progress("measuring", len(metrics), "metric", transient=True) as bar:
+        for number, (name, metric) in enumerate(metrics.items()):
+            bar.update(number)
+            if reason := metric.refusal(run):
+                done.left_out[name] = reason
+                continue
+            origin = entry_of(metric).origin
+            with _timed(done, subject, name):
+                try:
+                    measured = [Entry.of(one, given, origin, run.record["weights"]) for one in metric.measure(subject)]
+                    keep(run.path, measured)
+                except DimeError as error:
+                    done.failures[name] = error
+                except Exception as error:  # of a plugin: whatever it is, the others go on
+                    cause = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
+                    done.failures[name] = DimeError(f"metric '{name}' of {origin} failed: {cause}")
+                else:
+                    done.entries += measured
+        bar.update(len(metrics))
+    done.seconds |= subject.seconds
+    done.files = subject.files
+    return done
+
+
+@contextmanager
+def _timed(done: Evaluation, subject: Subject, name: str) -> Iterator[None]:
+    """Tells the time of a metric, less that of the shared parts which it was the first to need."""
+    started, shared = time.monotonic(), sum(subject.seconds.values())
+    yield
+    done.seconds[name] = time.monotonic() - started - (sum(subject.seconds.values()) - shared)

@@ -1,0 +1,86 @@
+"""What was measured of a run: `metrics.jsonl` in its folder, a line for each number, with its conditions."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from dimecli.errors import DimeError
+from dimecli.plugin import Measured
+from dimecli.run.files import append_line, whole_lines
+
+FILE = "metrics.jsonl"
+
+
+@dataclass(frozen=True)
+class Entry(Measured):
+    """A number that is kept.
+
+    Args:
+        origin: Distribution and version of the plugin that measured it.
+        weights: SHA-256 of the weights that it is of.
+    """
+
+    origin: str = ""
+    weights: str = ""
+
+    @classmethod
+    def of(cls, measured: Measured, given: dict[str, Any], origin: str, weights: str) -> Self:
+        """The number as it is kept: `given` are conditions that all numbers of one evaluation share.
+
+        Raises:
+            DimeError: it is not finite, or its conditions are no JSON.
+        """
+        value = float(measured.value)
+        if not math.isfinite(value):
+            raise DimeError(f"{measured.name} is {value}")
+        try:
+            conditions = json.loads(json.dumps({**given, **measured.conditions}, allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise DimeError(f"the conditions of {measured.name} are no JSON: {error}") from error
+        return cls(
+            measured.name, value, measured.direction, measured.unit, conditions, measured.remark, origin, weights
+        )
+
+    @property
+    def key(self) -> str:
+        """Two numbers compare only if this is the same."""
+        return json.dumps([self.name, self.conditions], sort_keys=True)
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON values under the names that a program reads."""
+        fields = asdict(self)
+        return {"metric": fields.pop("name"), **fields}
+
+
+def keep(path: Path, entries: list[Entry]) -> None:
+    """Add numbers to those of the run in that folder.
+
+    Raises:
+        DimeError: the system refused.
+    """
+    whole_lines(path / FILE)  # removes a line that a kill cut short
+    append_line(path / FILE, "\n".join(json.dumps(entry.as_json(), ensure_ascii=False) for entry in entries))
+
+
+def kept(path: Path, weights: str) -> list[Entry]:
+    """The numbers of the run in that folder, of these weights; the last of each metric and conditions.
+
+    Raises:
+        DimeError: the file is damaged; names the line.
+    """
+    file, found = path / FILE, {}
+    for number, line in enumerate(whole_lines(file), 1):
+        try:
+            fields = json.loads(line)
+            entry = Entry(fields.pop("metric"), **fields)
+            entry = Entry(**{**asdict(entry), "value": float(entry.value), "conditions": dict(entry.conditions)})
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            raise DimeError(f"{file}:{number}: damaged: {type(error).__name__}: {error}") from error
+        if entry.weights == weights:
+            found.pop(entry.key, None)  # the newest is the last
+            found[entry.key] = entry
+    return list(found.values())

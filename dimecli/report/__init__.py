@@ -1,0 +1,1 @@
+"""Figures in one style, and the HTML page about runs."""

@@ -1,0 +1,1 @@
+"""The built-in classifiers, one per file."""
