@@ -186,7 +186,8 @@ class Line:
 
     def _several(self, kind: str) -> tuple[str, dict[str, dict[str, Given]]]:
         """The names that the layers give to a kind of which there may be several, and the options of each."""
-        chosen, tables = "", {}
+        chosen = ""
+        tables: dict[str, dict[str, Given]] = {}
         for layer in self._layers:
             for key, value in layer.tables.get(kind, {}).items():
                 where = f"[{kind}] of {layer.source}"

@@ -72,7 +72,8 @@ def kept(path: Path, weights: str) -> list[Entry]:
     Raises:
         DimeError: the file is damaged; names the line.
     """
-    file, found = path / FILE, {}
+    file = path / FILE
+    found: dict[str, Entry] = {}
     for number, line in enumerate(whole_lines(file), 1):
         try:
             fields = json.loads(line)

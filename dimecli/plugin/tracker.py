@@ -34,7 +34,8 @@ class Tracker(Plugin):
         Args:
             run: The run's folder.
             config: The run's options, the tables of its `run.json`.
-            step: 0, or where a resumed run goes on: records after it, which an earlier process may have told, come again.
+            step: 0, or where a resumed run goes on: records after it, which an earlier process may have told,
+                come again.
 
         Raises:
             UserError: a package is missing (which extra has it), or an option is wrong.

@@ -19,9 +19,9 @@ def slerp(a: torch.Tensor, b: torch.Tensor, t: float) -> torch.Tensor:
     lengths change linearly from |a| to |b|. Where the two point the same way, or exactly opposite ways, or one
     is 0, there is no arc to choose: the line is taken.
     """
-    lengths = [torch.linalg.vector_norm(codes, dim=1, keepdim=True) for codes in (a, b)]
-    u, v = (codes / length.clamp_min(1e-12) for codes, length in zip((a, b), lengths, strict=True))
+    long_a, long_b = (torch.linalg.vector_norm(codes, dim=1, keepdim=True) for codes in (a, b))
+    u, v = a / long_a.clamp_min(1e-12), b / long_b.clamp_min(1e-12)
     angle = 2 * torch.atan2((u - v).norm(dim=1, keepdim=True), (u + v).norm(dim=1, keepdim=True))  # exact near 0 and pi
     arc = (torch.sin((1 - t) * angle) * u + torch.sin(t * angle) * v) / torch.sin(angle)
-    defined = (angle > _PARALLEL) & (angle < torch.pi - _PARALLEL) & (lengths[0] > 0) & (lengths[1] > 0)
-    return torch.where(defined, torch.lerp(*lengths, t) * arc, torch.lerp(a, b, t))
+    defined = (angle > _PARALLEL) & (angle < torch.pi - _PARALLEL) & (long_a > 0) & (long_b > 0)
+    return torch.where(defined, torch.lerp(long_a, long_b, t) * arc, torch.lerp(a, b, t))

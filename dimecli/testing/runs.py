@@ -81,7 +81,7 @@ class TinyRun(Run):
 
 
 def tiny_runs(folder: Path) -> Iterator[tuple[str, TinyRun]]:
-    """Runs of every modality: deterministic with codes anywhere and on the sphere, and variational; with their names."""
+    """Runs of every modality, with names: codes anywhere, codes on the sphere, Gaussian posteriors."""
     for spec in _SPECS:
         for name, build in _MODELS.items():
             path = folder / f"{spec.modality}-{name}"

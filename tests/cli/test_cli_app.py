@@ -43,7 +43,7 @@ def test_version(dime: Dime) -> None:
     [
         (
             "trian",
-            "no command 'trian'. Did you mean 'train'? Known: bo, grammar, plugins, reconstruct, runs, sample, train.",
+            f"no command 'trian'. Did you mean 'train'? Known: {', '.join(sorted(COMMANDS))}.",
         ),
         ("--versoin", "No such option: --versoin (Possible options: --version)"),
         ("runs remove", "No such command 'remove'."),
