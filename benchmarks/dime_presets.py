@@ -16,7 +16,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
@@ -26,6 +25,10 @@ from dimecli.api import Run, train
 from dimecli.console import Reporter
 from dimecli.data.batches import Batches
 from dimecli.errors import DimeError
+from dimecli.evaluation.distances import frechet
+from dimecli.evaluation.extractor import trained as trained_extractor
+from dimecli.evaluation.features import Extractor, Part, features
+from dimecli.evaluation.subject import Subject
 from dimecli.machine import describe
 from dimecli.nn.potential import log_potential
 from dimecli.registry import make
@@ -60,11 +63,12 @@ def main() -> None:
             runs[name] = trained(name, settings, dataset, options)
         except DimeError as error:  # a term that is not finite
             rows.append({"setting": name, "failed": str(error).partition(";")[0]})
-    features, accuracy = classifier(next(iter(runs.values())))
-    floor = frechet(features, images(runs["paper"], "train")[:10_000], images(runs["paper"], "test"))
+    subject = Subject(runs["paper"], reporter=Reporter())
+    extractor = trained_extractor(subject)
+    accuracy, floor = extractor.conditions["extractor_accuracy"], distance(subject, extractor, "floor")
     print(f"extractor: test accuracy {accuracy:.4f}; 10,000 training images against the test images: {floor:.2f}")
     for name, run in runs.items():
-        rows.append({"setting": name, **measure(run, features)})
+        rows.append({"setting": name, **measure(run, extractor)})
         print(json.dumps(rows[-1]), flush=True)
     conditions = {
         "epochs": options.epochs,
@@ -96,40 +100,12 @@ def images(run: Run, split: Any) -> torch.Tensor:
     return torch.cat(list(Batches(run.samples(split), CPU).ordered(1000)))
 
 
-def classifier(run: Run) -> tuple[nn.Sequential, float]:
-    """A small convolutional classifier of the dataset without its last layer, and its accuracy on the test split."""
-    torch.manual_seed(0)
-    body = nn.Sequential(
-        nn.Conv2d(1, 32, 3, 2, 1), nn.ReLU(), nn.Conv2d(32, 64, 3, 2, 1), nn.ReLU(),
-        nn.Conv2d(64, 64, 3, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(1024, 64), nn.ReLU(),
-    )  # fmt: skip
-    head = nn.Linear(64, 10)
-    optimizer = torch.optim.Adam([*body.parameters(), *head.parameters()], 1e-3)
-    x, samples = images(run, "train"), run.samples("train")
-    assert samples.y is not None
-    for _ in range(3):
-        for rows in torch.randperm(len(x)).split(100):
-            loss = nn.functional.cross_entropy(head(body(x[rows])), samples.y[rows])
-            loss.backward()
-            optimizer.step()
-            optimizer.zero_grad()
-    test = run.samples("test")
-    assert test.y is not None
-    with torch.no_grad():
-        predicted = torch.cat([head(body(part)).argmax(1) for part in images(run, "test").split(1000)])
-    return body, predicted.eq(test.y).float().mean().item()
+def distance(subject: Subject, extractor: Extractor, part: Part) -> float:
+    """The Fréchet distance of the features of something from those of the test images."""
+    return frechet(features(subject, extractor, part), features(subject, extractor, "data"))
 
 
-@torch.no_grad()
-def frechet(features: nn.Module, a: torch.Tensor, b: torch.Tensor) -> float:
-    """`|m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2))` of the features of two sets of images, in float64."""
-    f, g = (torch.cat([features(part) for part in x.split(1000)]).double().numpy() for x in (a, b))
-    cov_f, cov_g = np.cov(f, rowvar=False), np.cov(g, rowvar=False)
-    root = np.sqrt(np.linalg.eigvals(cov_f @ cov_g).real.clip(0)).sum()
-    return float(np.square(f.mean(0) - g.mean(0)).sum() + np.trace(cov_f + cov_g) - 2 * root)
-
-
-def measure(run: Run, features: nn.Module) -> dict[str, Any]:
+def measure(run: Run, extractor: Extractor) -> dict[str, Any]:
     """The numbers of one run."""
     x, codes, train_codes = images(run, "test"), run.codes("test"), run.codes("train")
     labels, test_labels = run.samples("train").y, run.samples("test").y
@@ -141,7 +117,7 @@ def measure(run: Run, features: nn.Module) -> dict[str, Any]:
     spectrum = torch.linalg.eigvalsh(torch.cov(codes.T.double()))
     spherical = run.experiment.objective.latent_space == "sphere"
     densities = ["gaussian", "gmm", *(["sphere-uniform"] if spherical else [])]
-    distances = {name: round(frechet(features, run.sample(10_000, name).x, x), 2) for name in densities}
+    distances = {name: round(distance(Subject(run, name), extractor, "samples"), 2) for name in densities}
     return {
         "mse": round((run.decode(codes) - x).square().mean().item(), 5),
         "linear_accuracy": round(float(probe.score(scaler.transform(codes.numpy()), test_labels)), 4),

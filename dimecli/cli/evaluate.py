@@ -14,7 +14,7 @@ from dimecli.cli.line import Line, Parsed
 from dimecli.cli.measured import print_measured
 from dimecli.console import Reporter
 from dimecli.errors import DimeError, UserError
-from dimecli.registry import entry_of, names
+from dimecli.registry import entry_of
 from dimecli.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,14 +49,14 @@ def evaluate(
 
     reporter = Reporter(quiet)
     density, settings = parsed.settings("density"), parsed.settings("evaluate")
-    metrics = parsed.several("metric")
+    metrics, every = parsed.several("metric"), "metric" in parsed.everything
     for note in parsed.notes:
         reporter.say(f"Warning: {note}")
     path = find_run(run, runs)
     if dry_run:
         chosen = {name: metric.options() for name, metric in metrics.items()}
         tables = {"density": {"name": entry_of(density).name, **density.options()}, "evaluate": settings.options()}
-        print_json({"metric": {"name": ",".join(metrics), **chosen}, **tables})
+        print_json({"metric": {"name": "all" if every else ",".join(metrics), **chosen}, **tables})
         reporter.say(f"Would measure {path}")
         return
     done = _measure(path, metrics, density, settings, reporter)
@@ -64,7 +64,7 @@ def evaluate(
         print_json({"run": path.name, "metrics": [entry.as_json() for entry in done.entries]})
     elif not quiet:
         print_measured(done.entries)
-    _tell(done, path, reporter, every=len(metrics) == len(names("metric")))
+    _tell(done, path, reporter, every)
 
 
 def build(words: Sequence[str]) -> Callable[..., None]:
@@ -92,23 +92,23 @@ def _tell(done: Evaluation, path: Path, reporter: Reporter, every: bool) -> None
     """Says where the time went, what was written, and what could not be measured.
 
     Raises:
-        UserError, DimeError: the first failure; or a metric that was named does not apply.
+        UserError, DimeError: some metric gave no number, or one that was named does not apply.
     """
     slow = sorted(((seconds, name) for name, seconds in done.seconds.items() if seconds >= _SLOW), reverse=True)
     if slow:
         reporter.say(f"Seconds: {', '.join(f'{name} {seconds:.0f}' for seconds, name in slow)}")
-    for name, reason in done.left_out.items():
-        reporter.say(f"{'Left out' if every else 'Warning'}: {name}: {reason}")
-    for name, error in done.failures.items():
-        reporter.say(f"Warning: {name}: {error}")
+    failures = done.failures
+    if every:
+        for name, reason in done.left_out.items():
+            reporter.say(f"Left out: {name}: {reason}")
+    else:
+        failures = failures | {name: UserError(reason) for name, reason in done.left_out.items()}
     if done.entries:
         wrote = ", ".join(map(str, [path / "metrics.jsonl", *done.files]))
         reporter.say(f"Wrote {wrote}")
-    failed = list(done.failures.items())
-    if not every:
-        failed += [(name, UserError(reason)) for name, reason in done.left_out.items()]
-    if failed:
-        without = ", ".join(name for name, _ in failed)
-        user = all(isinstance(error, UserError) for _, error in failed)
-        raise (UserError if user else DimeError)(f"--metric: no number of {without}; the reasons are above")
+    for name, error in failures.items():
+        Reporter().say(f"Warning: {name}: {error}")  # of what went wrong, a quiet command tells, too
+    if failures:
+        kind = UserError if all(isinstance(error, UserError) for error in failures.values()) else DimeError
+        raise kind(f"--metric: no number of {', '.join(failures)}; the reasons are above")
     reporter.say(f"Next: dime report {shlex.quote(str(path))}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from dimecli.cli.common import print_table
-from dimecli.fields import show
+from dimecli.evaluation.conditions import flat, number, written
 
 if TYPE_CHECKING:
     from dimecli.evaluation.record import Entry
@@ -32,22 +32,3 @@ def print_measured(entries: Sequence[Entry]) -> None:
     )
     print_table(("metric", "value", "unit", "", "conditions"), rows, [entry.remark for entry in entries])
     print(f"all: {written(shared)}")
-
-
-def number(value: float) -> str:
-    """Four digits that count; whole numbers whole."""
-    return f"{value:.0f}" if value == int(value) and abs(value) < 1e9 else f"{value:.4g}"
-
-
-def written(conditions: Mapping[str, str]) -> str:
-    """Conditions in one line."""
-    return ", ".join(f"{key} {value}" for key, value in conditions.items())
-
-
-def flat(conditions: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Every condition by its name, such as `density.components`; a density's own name is that of the density."""
-    for key, value in conditions.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}".removesuffix(".name"), show(value)

@@ -41,35 +41,49 @@ def evaluate(subject: Subject, metrics: Mapping[str, Metric]) -> Evaluation:
         subject: What is measured.
         metrics: By their names.
     """
-    done, run, reporter = Evaluation(), subject.run, subject.reporter
-    given = {"split": subject.split, "seed": subject.seed}
-    with reporter.progress("measuring", len(metrics), "metric", transient=True) as bar:
+    done = Evaluation()
+    with subject.reporter.progress("measuring", len(metrics), "metric", transient=True) as bar:
         for number, (name, metric) in enumerate(metrics.items()):
             bar.update(number)
-            if reason := metric.refusal(run):
-                done.left_out[name] = reason
-                continue
-            origin = entry_of(metric).origin
-            with _timed(done, subject, name):
-                try:
-                    measured = [Entry.of(one, given, origin, run.record["weights"]) for one in metric.measure(subject)]
-                    keep(run.path, measured)
-                except DimeError as error:
-                    done.failures[name] = error
-                except Exception as error:  # of a plugin: whatever it is, the others go on
-                    cause = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
-                    done.failures[name] = DimeError(f"metric '{name}' of {origin} failed: {cause}")
+            try:
+                if reason := metric.refusal(subject.run):
+                    done.left_out[name] = reason
                 else:
-                    done.entries += measured
+                    with _timed(done, subject, name):
+                        done.entries += _measure(subject, metric)
+            except DimeError as error:
+                done.failures[name] = error
+            except Exception as error:  # of a plugin: whatever it is, the others go on
+                cause = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
+                failure = DimeError(f"metric '{name}' of {entry_of(metric).origin} failed: {cause}")
+                failure.__cause__ = error
+                done.failures[name] = failure
         bar.update(len(metrics))
     done.seconds |= subject.seconds
     done.files = subject.files
     return done
 
 
+def _measure(subject: Subject, metric: Metric) -> list[Entry]:
+    """The numbers of one metric, kept in the run's folder.
+
+    Raises:
+        DimeError: there are none, one is not finite, or they cannot be written.
+    """
+    run, entry = subject.run, entry_of(metric)
+    given = {"split": subject.split, "seed": subject.seed}
+    entries = [Entry.of(one, given, entry.origin, run.record["weights"]) for one in metric.measure(subject)]
+    if not entries:
+        raise DimeError(f"metric '{entry.name}' of {entry.origin} gave no number")
+    keep(run.path, entries)
+    return entries
+
+
 @contextmanager
 def _timed(done: Evaluation, subject: Subject, name: str) -> Iterator[None]:
     """Tells the time of a metric, less that of the shared parts which it was the first to need."""
     started, shared = time.monotonic(), sum(subject.seconds.values())
-    yield
-    done.seconds[name] = time.monotonic() - started - (sum(subject.seconds.values()) - shared)
+    try:
+        yield
+    finally:
+        done.seconds[name] = time.monotonic() - started - (sum(subject.seconds.values()) - shared)

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from pydantic import TypeAdapter, ValidationError
+
 from dimecli.errors import DimeError
 from dimecli.plugin import Measured
 from dimecli.run.files import append_line, whole_lines
@@ -56,8 +58,11 @@ class Entry(Measured):
         return {"metric": fields.pop("name"), **fields}
 
 
+_ENTRY = TypeAdapter(Entry)
+
+
 def keep(path: Path, entries: list[Entry]) -> None:
-    """Add numbers to those of the run in that folder.
+    """Add numbers, at least one, to those of the run in that folder.
 
     Raises:
         DimeError: the system refused.
@@ -77,11 +82,19 @@ def kept(path: Path, weights: str) -> list[Entry]:
     for number, line in enumerate(whole_lines(file), 1):
         try:
             fields = json.loads(line)
-            entry = Entry(fields.pop("metric"), **fields)
-            entry = Entry(**{**asdict(entry), "value": float(entry.value), "conditions": dict(entry.conditions)})
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-            raise DimeError(f"{file}:{number}: damaged: {type(error).__name__}: {error}") from error
+            entry = _ENTRY.validate_json(json.dumps({"name": fields.pop("metric"), **fields}), strict=True)
+            entry = Entry.of(entry, {}, entry.origin, entry.weights)
+        except (DimeError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            raise DimeError(f"{file}:{number}: damaged: {_cause(error)}") from error
         if entry.weights == weights:
             found.pop(entry.key, None)  # the newest is the last
             found[entry.key] = entry
     return list(found.values())
+
+
+def _cause(error: Exception) -> str:
+    """What is wrong with a line, in one."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return f"{first['loc'][0]}: {first['msg']}"
+    return str(error) if isinstance(error, DimeError) else f"{type(error).__name__}: {error}"

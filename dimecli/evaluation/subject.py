@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -19,6 +19,8 @@ from dimecli.run.interpolate import slerp
 from dimecli.run.reconstruct import Reconstructed, choose, observed
 from dimecli.run.run import Drawn, Run
 from dimecli.seeds import generator
+
+_T = TypeVar("_T")
 
 
 class Subject:
@@ -49,6 +51,7 @@ class Subject:
         self.run, self.density, self.n, self.split, self.seed, self.reporter = run, density, n, split, seed, reporter
         self.files: list[Path] = []
         self.seconds: dict[str, float] = {}
+        self._shared: dict[str, Any] = {}
 
     def rng(self, purpose: str, device: str | torch.device = "cpu") -> torch.Generator:
         """A fresh generator for one purpose: the same seed and purpose give the same draws."""
@@ -83,7 +86,7 @@ class Subject:
         """`(m, *shape)`: `data` decoded from `codes`."""
         codes = self.codes
         with self._timed("reconstructions"):
-            return self.run.decode(codes)
+            return self.run.decode(codes, seed=self.seed)
 
     @property
     def reconstructed(self) -> Reconstructed:
@@ -114,12 +117,22 @@ class Subject:
             raise UserError(f"-n {self.n}: interpolation needs 2 samples of {self.split}")
         with self._timed("interpolations"):
             order = torch.randperm(len(codes), generator=self.rng("pairs"))
-            return self.run.decode(slerp(codes[order], codes[order.roll(1)], 0.5))
+            return self.run.decode(slerp(codes[order], codes[order.roll(1)], 0.5), seed=self.seed)
+
+    def shared(self, name: str, make: Callable[[], _T]) -> _T:
+        """What several metrics need and only they know, such as features: made once, kept under a name."""
+        if name not in self._shared:
+            with self._timed(name):
+                self._shared[name] = make()
+        found: _T = self._shared[name]
+        return found
 
     @contextmanager
     def _timed(self, part: str) -> Iterator[None]:
-        started = time.monotonic()
+        """Tells the time of a part, less that of the parts which it needs."""
+        started, others = time.monotonic(), sum(self.seconds.values())
         try:
             yield
         finally:
-            self.seconds[part] = self.seconds.get(part, 0.0) + time.monotonic() - started
+            own = time.monotonic() - started - (sum(self.seconds.values()) - others)
+            self.seconds[part] = self.seconds.get(part, 0.0) + own

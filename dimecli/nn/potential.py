@@ -1,4 +1,4 @@
-"""The pairwise Gaussian potential that spreads codes over the sphere."""
+"""The pairwise Gaussian potential that spreads codes over the sphere, and its value where they fill it evenly."""
 
 from __future__ import annotations
 
@@ -28,3 +28,17 @@ def log_potential(z: torch.Tensor, gamma: float) -> torch.Tensor:
         return blocked
     others = squared_distances(z, z).masked_fill(torch.eye(count, dtype=torch.bool, device=z.device), math.inf)
     return torch.logsumexp(-gamma * others, dim=(0, 1)) - math.log(count * (count - 1))
+
+
+def uniform_log_potential(size: int, gamma: float) -> float:
+    """`log E exp(-gamma |z - w|^2)` in nats of independent z and w, uniform on the unit sphere in `size` dimensions.
+
+    Since `|z - w|^2 = 2 - 2 z . w`, it is `log a = -k + log(Gamma(l/2) (2/k)^(l/2-1) I_{l/2-1}(k))` with
+    `k = 2 gamma` (DIME, Theorem 3 with `k = 1/sigma^2`): no law on the sphere has less. In logs throughout,
+    as the factors overflow from about 250 dimensions on.
+    """
+    from dimecli.nn.vmf import log_partition
+
+    k = torch.tensor(2 * gamma, dtype=torch.float64)
+    log_mean, _ = log_partition(k, size)
+    return (log_mean - k).item()

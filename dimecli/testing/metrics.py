@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from dimecli.errors import DimeError
+from dimecli.errors import DimeError, UserError
 from dimecli.plugin import Metric
 from dimecli.registry import entry_of
 from dimecli.testing.expect import expect, only_own_randomness
@@ -16,16 +16,20 @@ def check_metric(metric: Metric, where: str) -> None:
 
     Raises:
         AssertionError: something does not hold; the message says what, and the cure.
-        UserError: what the metric needs is not here.
+        UserError: what the metric needs is not here, and so it refuses every run.
     """
     from dimecli.testing.runs import tiny_runs
 
-    measured = False
+    measured, refused = False, ""
     with tempfile.TemporaryDirectory() as folder:
         for name, run in tiny_runs(Path(folder)):
-            if metric.refusal(run) is None:
+            if not (reason := metric.refusal(run)):
                 _check_numbers(metric, run, f"{where} on {name}")
                 measured = True
+            elif run.model.spec.modality in metric.modalities:
+                refused = reason
+    if refused and not measured:
+        raise UserError(refused)
     expect(measured, f"{where}: it refuses every run", "measure those of some modality")
 
 

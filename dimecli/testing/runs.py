@@ -18,7 +18,7 @@ from dimecli.data.sentences import Productions
 from dimecli.data.spec import Spec
 from dimecli.model import Autoencoder, UnitNorm, VariationalAutoencoder
 from dimecli.nn.sequence import OneHot
-from dimecli.run.decoding import ARGMAX, Decoding
+from dimecli.run.decoding import AUTO, Decoding
 from dimecli.run.run import Drawn, Run
 from dimecli.seeds import generator
 from dimecli.training.settings import TrainSettings
@@ -51,8 +51,10 @@ class TinyRun(Run):
         self.model = model.eval().requires_grad_(False)
         self._sphere = any(isinstance(part, UnitNorm) for part in model.encoder.modules())
         objective = SimpleNamespace(latent_space="sphere" if self._sphere else "euclidean", prior=lambda of: of.prior())
-        self.experiment: Any = SimpleNamespace(train=TrainSettings(), objective=objective)
-        self.record = {"weights": "0" * 64, "config": {"dataset": {"name": "tiny"}}, "data": {"fingerprints": {}}}
+        dataset = SimpleNamespace(label=None)
+        self.experiment: Any = SimpleNamespace(train=TrainSettings(), objective=objective, dataset=dataset)
+        config = {"objective": {"name": "tiny"}, "dataset": {"name": "tiny"}}
+        self.record = {"weights": "0" * 64, "config": config, "data": {"fingerprints": {}}}
         self._data = {split: _samples(spec, split, count) for split, count in _COUNTS.items()}
 
     def _samples(self, split: Split) -> tuple[Samples, str]:
@@ -68,7 +70,7 @@ class TinyRun(Run):
         density: Any = "",
         seed: int = 0,
         project: bool | None = None,
-        decoding: Decoding = ARGMAX,
+        decoding: Decoding = AUTO,
         reporter: Any = None,
     ) -> Drawn:
         """Codes of training samples with a little noise, decoded."""

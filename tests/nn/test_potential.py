@@ -4,9 +4,10 @@ import math
 
 import pytest
 import torch
+from scipy.integrate import quad
 from scipy.special import gammaln, ive
 
-from dimecli.nn.potential import log_potential
+from dimecli.nn.potential import log_potential, uniform_log_potential
 
 DTYPES = [torch.float32, torch.float64]
 
@@ -15,6 +16,12 @@ def brute_force(z: torch.Tensor, gamma: float) -> float:
     rows = z.double().tolist()
     pairs = [math.exp(-gamma * math.dist(a, b) ** 2) for i, a in enumerate(rows) for j, b in enumerate(rows) if i != j]
     return math.log(math.fsum(pairs) / len(pairs))
+
+
+def theorem_3(size: int, gamma: float) -> float:
+    """`log a(sigma, l)` with `k = 1/sigma^2 = 2 gamma`, by scipy's scaled Bessel function, which has the e^-k."""
+    k, order = 2 * gamma, size / 2 - 1
+    return float(gammaln(size / 2) + order * math.log(2 / k) + math.log(ive(order, k)))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -43,8 +50,7 @@ def test_antipodal_halves(gamma: float) -> None:
 @pytest.mark.parametrize(("size", "gamma"), [(16, 2.0), (16, 5e-3), (64, 2.0), (3, 1.0)])
 def test_uniform_codes_give_theorem_3(size: int, gamma: float) -> None:
     """Theorem 3's a(sigma, l) with k = 1/sigma^2 = 2 gamma; at gamma = 2, l = 16 its logarithm is -3.513."""
-    k, order = 2 * gamma, size / 2 - 1
-    expected = gammaln(size / 2) + order * math.log(2 / k) + math.log(ive(order, k))  # ive has the e^-k
+    expected = theorem_3(size, gamma)
     z = torch.randn(3000, size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     value = log_potential(torch.nn.functional.normalize(z, dim=1), gamma).item()
     assert value == pytest.approx(expected, rel=5e-3)
@@ -73,3 +79,45 @@ def test_finite_for_codes_of_any_length() -> None:
 def test_gradient() -> None:
     z = torch.randn(6, 3, generator=torch.Generator().manual_seed(3), dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda z: log_potential(z, 0.7), (z,))
+
+
+@pytest.mark.parametrize("size", [2, 3, 16, 64])
+@pytest.mark.parametrize("gamma", [5e-3, 0.5, 2.0, 50.0])
+def test_closed_form_equals_the_bessel_function(size: int, gamma: float) -> None:
+    assert uniform_log_potential(size, gamma) == pytest.approx(theorem_3(size, gamma), rel=1e-9, abs=1e-13)
+
+
+@pytest.mark.parametrize("size", [2, 3, 16, 64, 512])
+@pytest.mark.parametrize("gamma", [5e-3, 0.5, 2.0, 50.0])
+def test_closed_form_equals_quadrature(size: int, gamma: float) -> None:
+    """The angle between z and w has the density sin^(l-2), Gegenbauer's weight, and |z - w|^2 = 2 - 2 cos."""
+
+    def integral(width: float) -> float:
+        def weighted(angle: float) -> float:
+            return math.exp(-width * (2 - 2 * math.cos(angle))) * math.sin(angle) ** (size - 2)
+
+        return float(quad(weighted, 0, math.pi, points=[0.2, 0.5, 1.0, math.pi / 2], epsabs=0, epsrel=1e-12)[0])
+
+    expected = math.log(integral(gamma) / integral(0.0))
+    assert uniform_log_potential(size, gamma) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def test_closed_form_on_two_points_which_are_the_sphere_of_one_dimension() -> None:
+    assert uniform_log_potential(1, 0.7) == pytest.approx(math.log((1 + math.exp(-2.8)) / 2), rel=1e-12)
+
+
+@pytest.mark.parametrize("size", [2, 3, 16, 64, 512])
+@pytest.mark.parametrize("gamma", [0.5, 2.0])
+def test_closed_form_equals_the_mean_of_draws(size: int, gamma: float) -> None:
+    rng = torch.Generator().manual_seed(size)
+    z, w = (torch.nn.functional.normalize(torch.randn(20_000, size, generator=rng), dim=1).double() for _ in "zw")
+    kernel = torch.exp(-gamma * (z - w).square().sum(1))
+    error = (kernel.std() / len(kernel) ** 0.5).item()
+    assert math.exp(uniform_log_potential(size, gamma)) == pytest.approx(kernel.mean().item(), abs=4 * error)
+
+
+def test_closed_form_where_its_factors_overflow() -> None:
+    """Gamma(256) is no float64: written as the theorem prints it, the formula fails in 512 dimensions."""
+    with pytest.raises(OverflowError):
+        math.gamma(512 / 2)
+    assert uniform_log_potential(512, 2.0) == pytest.approx(-4 + 16 / (2 * 512), abs=1e-4)  # cosines of variance 1/l
