@@ -11,6 +11,7 @@ from pydantic import Field
 
 from dimecli.cli.common import RUNS, AsJson, Config, DryRun, OneRun, Quiet, Runs, print_json, print_table
 from dimecli.cli.line import Line, Parsed
+from dimecli.cli.show import show
 from dimecli.console import Reporter, printable
 from dimecli.settings import Settings
 
@@ -55,7 +56,9 @@ def reconstruct(
     result = _compare(path, settings)
     if json:
         print_json(result)
-    elif not quiet and "exact" in result:
+    elif "files" in result:
+        show(Path(result["files"][0]), reporter)
+    elif not quiet:
         _print_sentences(result)
     reporter.say(_summary(result))
     reporter.say(f"Next: dime sample {shlex.quote(str(path))} --density gmm")
@@ -74,16 +77,16 @@ def _compare(path: Path, settings: ReconstructSettings) -> dict[str, Any]:
 
     set_up(settings.threads)
     from dimecli import api
+    from dimecli.run.decoding import AUTO
     from dimecli.run.reconstruct import save_comparison, squared_error
 
     run = api.load_run(path, device=settings.device)
     found = api.reconstruct(run, settings.split, settings.count, settings.seed)
     result: dict[str, Any] = {"run": path.name, "split": settings.split, "n": len(found.originals)}
-    modality = run.model.spec.modality
-    if modality == "sentence":
+    if run.model.spec.modality == "sentence":
         return result | _exact(run, found)
-    result["squared_error"] = squared_error(found)
-    return result | ({"files": [str(save_comparison(run, found))]} if modality == "image" else {})
+    about = {"squared_error": squared_error(found), "decode": AUTO.of(run.model).decode}
+    return result | about | {"files": [str(save_comparison(run, found))]}
 
 
 def _exact(run: Run, found: Reconstructed) -> dict[str, Any]:
@@ -117,5 +120,5 @@ def _summary(result: dict[str, Any]) -> str:
     start = f"{result['n']} {result['split']} samples of {result['run']}"
     if "exact" in result:
         return f"{start}: {result['exact']:.2%} exact, {result['symbols']:.2%} of the symbols in their place"
-    wrote = "".join(f"; wrote {file}" for file in result.get("files", []))
-    return f"{start}: squared error {result['squared_error']:.4g} a sample{wrote}"
+    drawn = " (of draws, as the decoder makes images pixel by pixel)" if result["decode"] == "sample" else ""
+    return f"{start}: squared error {result['squared_error']:.4g} a sample{drawn}; wrote {', '.join(result['files'])}"

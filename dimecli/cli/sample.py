@@ -13,6 +13,7 @@ from pydantic import Field
 
 from dimecli.cli.common import RUNS, AsJson, Config, DryRun, OneRun, Quiet, Runs, print_json, print_lines
 from dimecli.cli.line import Line, Parsed
+from dimecli.cli.show import show
 from dimecli.console import Reporter
 from dimecli.errors import UserError
 from dimecli.plugin import Density
@@ -71,6 +72,8 @@ def sample(
     result = _draw(path, density, settings, output, json or quiet, reporter)
     if json:
         print_json(result)
+    else:
+        show(Path(result["files"][0]), reporter)
     reporter.say(f"Wrote {result['n']} samples of {path.name}, density {name}: {', '.join(result['files'])}")
     other = "gaussian" if name == "gmm" else "gmm"
     again = f"dime sample {shlex.quote(str(path))} --density {other}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dimecli.run.files import write_atomic
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from dimecli.run.run import Run
 
-_DOTS = 120  # per inch
+DOTS = 120
+"""Pixels per inch of every figure."""
 
 
 def title_of(run: Run, what: str) -> str:
@@ -23,12 +24,12 @@ def title_of(run: Run, what: str) -> str:
     return f"{what}\n{run.path.name}: {config['objective']['name']} on {data}"
 
 
-def new_figure(size: tuple[float, float] = (7, 4.5)) -> Figure:
-    """An empty figure, in inches, that no window shows."""
+def new_figure(size: tuple[float, float] = (7, 4.5), layout: Literal["constrained"] | None = "constrained") -> Figure:
+    """An empty figure, in inches, that no window shows; without a layout the caller places everything."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Figure(figsize=size, layout=layout)
     FigureCanvasAgg(figure)
     return figure
 
@@ -43,5 +44,9 @@ def new_axes(title: str, x: str, y: str, size: tuple[float, float] = (7, 4.5)) -
 
 
 def write_figure(figure: Figure, file: Path) -> Path:
-    """Write the figure as what the file's suffix says, atomically; returns the path."""
-    return write_atomic(file, lambda temporary: figure.savefig(temporary, dpi=_DOTS))
+    """Write the figure as what the file's suffix says, atomically; returns the path.
+
+    One without a layout becomes as large as what stands on it, titles and labels with it.
+    """
+    box = "tight" if figure.get_layout_engine() is None else None
+    return write_atomic(file, lambda temporary: figure.savefig(temporary, dpi=DOTS, bbox_inches=box))

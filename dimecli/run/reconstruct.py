@@ -10,12 +10,14 @@ import torch
 from dimecli.data.batches import Batches
 from dimecli.data.samples import Split
 from dimecli.data.sentences import Characters, Sentences
-from dimecli.run.files import write_atomic
-from dimecli.run.pictures import image_grid
+from dimecli.report.style import title_of, write_figure
+from dimecli.run.decoding import drawn
+from dimecli.run.pictures import image_table, paths
 from dimecli.run.run import Run
 from dimecli.seeds import generator
 
 _COLUMNS, _ROWS = 16, 4  # images in a picture, and below each its reconstruction
+_POINTS, _BACKGROUND = 300, 1000  # vectors in a picture, and behind others
 _BATCH = 500
 
 
@@ -62,7 +64,7 @@ def reconstruct(run: Run, split: Split = "test", n: int | None = None, seed: int
     """
     indices = choose(len(run.samples(split)), n, seed)
     shown = observed(run, split, indices, seed)
-    return Reconstructed(split, indices, shown, torch.cat([run.decode(run.encode(x)) for x in shown.split(_BATCH)]))
+    return Reconstructed(split, indices, shown, run.decode(run.encode(shown), seed=seed))
 
 
 def choose(count: int, n: int | None, seed: int) -> torch.Tensor:
@@ -82,19 +84,45 @@ def observed(run: Run, split: Split, indices: torch.Tensor, seed: int = 0) -> to
     return torch.cat([run.model.spec.likelihood.observe(x, rng) for x in batches.ordered(_BATCH)])
 
 
+def background(run: Run, split: Split) -> torch.Tensor:
+    """At most 1,000 samples of a split, for a picture to show behind others.
+
+    Raises:
+        UserError: as `observed`.
+    """
+    return observed(run, split, choose(len(run.samples(split)), _BACKGROUND, 0))
+
+
 def squared_error(found: Reconstructed) -> float:
     """Squared error of one sample, summed over its elements, averaged over the samples."""
-    return (found.originals - found.reconstructions).square().flatten(1).sum(1).mean().item()
+    return squared_errors(found).mean().item()
+
+
+def squared_errors(found: Reconstructed) -> torch.Tensor:
+    """`(n,)` squared errors of the samples, each summed over its elements, float64."""
+    pairs = zip(found.originals.split(_BATCH), found.reconstructions.split(_BATCH), strict=True)
+    return torch.cat([(x - y).double().square().flatten(1).sum(1) for x, y in pairs])
 
 
 def save_comparison(run: Run, found: Reconstructed) -> Path:
-    """Write `figures/reconstruction-test.png`: rows of originals, each above its reconstructions; at most 64."""
-    columns = min(_COLUMNS, len(found.originals))
-    shown = min(_ROWS, len(found.originals) // columns) * columns
-    rows = zip(found.originals[:shown].split(columns), found.reconstructions[:shown].split(columns), strict=True)
-    images = torch.cat([row for pair in rows for row in pair])
-    path = run.path / "figures" / f"reconstruction-{found.split}.png"
-    return write_atomic(path, lambda file: image_grid(images, file, columns))
+    """Write `figures/reconstruction-test.png`, and return its path.
+
+    Of images it shows at most 64, in rows, and below each its reconstruction. Of vectors it shows the first
+    two coordinates of at most 300, each joined to its reconstruction.
+    """
+    title = title_of(run, f"Reconstructions of {found.split} samples{drawn(run.model)}")
+    if run.model.spec.modality == "vector":
+        pairs = torch.stack([found.originals, found.reconstructions], 1)[:_POINTS]  # (n, 2, D)
+        names = ("sample (ring) and its reconstruction",)
+        figure = paths(found.originals, pairs, title, names, f"{found.split} data")
+    else:
+        columns = min(_COLUMNS, len(found.originals))
+        shown = min(_ROWS, len(found.originals) // columns) * columns
+        rows = zip(found.originals[:shown].split(columns), found.reconstructions[:shown].split(columns), strict=True)
+        images = torch.stack([row for pair in rows for row in pair])
+        labels = ("data", "decoded") * (len(images) // 2)
+        figure = image_table(images, labels, [""] * columns, title)
+    return write_figure(figure, run.path / "figures" / f"reconstruction-{found.split}.png")
 
 
 def exact_match(run: Run, found: Reconstructed) -> Exact:
@@ -103,7 +131,7 @@ def exact_match(run: Run, found: Reconstructed) -> Exact:
     assert isinstance(likelihood, Sentences)
     before, after = likelihood.text(found.originals), likelihood.text(found.reconstructions)
     same = torch.tensor([a == b for a, b in zip(before, after, strict=True)])
-    lengths = _productions(likelihood, found.originals)
+    lengths = productions(likelihood, found.originals)
     by_length = {
         int(length): (int((chosen := lengths == length).sum()), same[chosen].float().mean().item())
         for length in lengths.unique()
@@ -118,7 +146,7 @@ def exact_match(run: Run, found: Reconstructed) -> Exact:
     )
 
 
-def _productions(likelihood: Sentences, x: torch.Tensor) -> torch.Tensor:
+def productions(likelihood: Sentences, x: torch.Tensor) -> torch.Tensor:
     """`(n,)` lengths of the derivations of `(n, T)` ids; characters are parsed to know them."""
     grammar = likelihood.compiled
     if isinstance(likelihood, Characters):

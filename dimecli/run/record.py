@@ -28,6 +28,7 @@ class _Config(_Table):
     dataset: _Choice
     network: _Choice
     train: dict[str, Any]
+    tracker: _Choice | None = None  # names, with commas between
 
 
 class _Origin(_Table):

@@ -18,9 +18,10 @@ from dimecli.data.spec import Spec
 from dimecli.errors import DimeError, UserError
 from dimecli.machine import pick_device
 from dimecli.model import Autoencoder, VariationalAutoencoder
+from dimecli.nn.noise import LearnedNoise
 from dimecli.plugin import Context, Density, Fitted, Language
 from dimecli.registry import entry_of, make
-from dimecli.run.decoding import ARGMAX, Decoding
+from dimecli.run.decoding import AUTO, Decoding
 from dimecli.run.files import file_hash, read_tensors, write_tensors
 from dimecli.run.folder import read_record
 from dimecli.seeds import generator
@@ -72,6 +73,12 @@ class Run:
         return results
 
     @property
+    def noise(self) -> float | None:
+        """The standard deviation of the noise of x, where that is one number that was learned."""
+        learned = [module for module in self.model.modules() if isinstance(module, LearnedNoise)]
+        return learned[0].log_std.exp().item() if learned else None
+
+    @property
     def notes(self) -> Sequence[str]:
         """What its objective says of how the run ended, a line each."""
         return self.experiment.objective.notes(self.results["terms"], self.record["data"]["training"])
@@ -114,7 +121,7 @@ class Run:
         return torch.cat([self.model.encode(part.to(self.device)).float().cpu() for part in x.split(_BATCH)])
 
     @torch.no_grad()
-    def decode(self, z: torch.Tensor, decoding: Decoding = ARGMAX, seed: int = 0) -> torch.Tensor:
+    def decode(self, z: torch.Tensor, decoding: Decoding = AUTO, seed: int = 0) -> torch.Tensor:
         """`(B, *shape)` data of `(B, l)` codes, on the CPU: float32 in its own range, or the symbols of sentences.
 
         Args:
@@ -201,7 +208,7 @@ class Run:
         density: Density | str = "gmm",
         seed: int = 0,
         project: bool | None = None,
-        decoding: Decoding = ARGMAX,
+        decoding: Decoding = AUTO,
         reporter: Reporter = QUIET,
     ) -> Drawn:
         """Draw n codes from a density and decode them.
@@ -231,7 +238,7 @@ class Run:
             "fitted_on": "train" if density.needs_codes else None,
             "seed": seed,
             "projected": project,
-            "decode": decoding.decode,
+            "decode": decoding.of(self.model).decode,
             "reserve": decoding.reserve,
         }
         return Drawn(self.decode(codes, decoding, seed), codes, conditions)

@@ -13,6 +13,7 @@ import torch
 from dimecli.data.batches import Batches
 from dimecli.data.sentences import Sentences
 from dimecli.errors import DimeError
+from dimecli.report.style import title_of, write_figure
 from dimecli.run.files import write_atomic
 from dimecli.run.pictures import image_grid, scatter
 from dimecli.run.run import Drawn, Run
@@ -50,7 +51,8 @@ def _show(run: Run, drawn: Drawn, arrays: Path) -> Path:
     if run.model.spec.modality == "image":
         return write_atomic(png, lambda file: image_grid(drawn.x[:_SHOWN], file))
     data = next(Batches(run.samples("test"), torch.device("cpu")).ordered(len(drawn.x[:_SHOWN])))
-    return write_atomic(png, lambda file: scatter(data, drawn.x[:_SHOWN], run.path.name, file))
+    title = title_of(run, f"Samples, density {drawn.conditions['density']['name']}")
+    return write_figure(scatter(data, drawn.x[:_SHOWN], title), png)
 
 
 def _claim(folder: Path, density: str) -> Path:

@@ -24,7 +24,7 @@ def test_images(dime: Dime) -> None:
     assert "40 test samples of " in ran.err
     assert ": squared error " in ran.err
     found = dime("reconstruct", "--split", "validation", "--json", "--quiet")
-    assert set(found.json) == {"run", "split", "n", "squared_error", "files"}
+    assert set(found.json) == {"run", "split", "n", "squared_error", "decode", "files"}
     assert (found.json["split"], found.json["n"], found.err) == ("validation", 144, "")
     assert found.json["squared_error"] > 0
     (picture,) = found.json["files"]
@@ -35,7 +35,17 @@ def test_images(dime: Dime) -> None:
 def test_vectors(dime: Dime) -> None:
     words = "train ae --dataset gaussian-mixture --max-steps 2 --widths 8 --quiet"
     assert dime(*words.split()).code == 0
-    assert set(dime("reconstruct", "-n", "10", "--json").json) == {"run", "split", "n", "squared_error"}
+    ran = dime("reconstruct", "-n", "10", "--json")
+    assert set(ran.json) == {"run", "split", "n", "squared_error", "decode", "files"}
+    assert Path(ran.json["files"][0]).read_bytes()[:4] == b"\x89PNG"
+
+
+def test_images_that_are_made_pixel_by_pixel_are_draws(dime: Dime) -> None:
+    words = "train vae --dataset digits --likelihood bernoulli --network pixelcnn --channels 2 --layers 2 --max-steps 2"
+    assert dime(*words.split(), "--quiet").code == 0
+    ran = dime("reconstruct", "-n", "3", "--json")
+    assert ran.json["decode"] == "sample"
+    assert " a sample (of draws, as the decoder makes images pixel by pixel); wrote " in ran.err
 
 
 @pytest.fixture

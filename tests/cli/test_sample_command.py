@@ -63,7 +63,7 @@ def asked(
 def test_sample_draws_from_the_newest_finished_run(dime: Dime, asked: list[Any]) -> None:
     ran = dime("sample", "--density", "flat", "--json")
     assert ran.json == {"run": "run-1", "density": "flat", "n": 64, "files": [str(Path("runs/run-1/drawn.png"))]}
-    assert asked == [("run-1", "auto", 64, {"width": 1.0}, 0, None, "argmax", True)]
+    assert asked == [("run-1", "auto", 64, {"width": 1.0}, 0, None, "auto", True)]
     assert f"Wrote 64 samples of run-1, density flat: {Path('runs/run-1/drawn.png')}\n" in ran.err
 
 
@@ -77,7 +77,7 @@ def test_options_reach_the_run(dime: Dime, asked: list[Any], count: str) -> None
 def test_a_file_gives_the_options_of_sample_too(dime: Dime, asked: list[Any], tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_text("[density]\nname = 'flat'\nwidth = 3\n[sample]\ncount = 7\nproject = true\n")
     assert dime("sample", "--config", "x.toml", "--seed", "1").code == 0
-    assert asked == [("run-1", "auto", 7, {"width": 3.0}, 1, True, "argmax", True)]
+    assert asked == [("run-1", "auto", 7, {"width": 3.0}, 1, True, "auto", True)]
 
 
 def test_a_dry_run_draws_nothing(dime: Dime, asked: list[Any]) -> None:
@@ -142,7 +142,10 @@ def test_json_has_the_sentences_and_their_rates(dime: Dime, asked: list[Any]) ->
     [
         ("--density flat -o x.txt", "--output x.txt: run run-1 gives no sentences; samples go to runs/run-1/samples"),
         ("--density flat -o .", "'.' is a directory"),
-        ("--density flat --decode vote:0", "--decode: should be argmax, sample or vote:K with K from 1 to 1000, got"),
+        (
+            "--density flat --decode vote:0",
+            "--decode: should be auto, argmax, sample or vote:K with K from 1 to 1000, got",
+        ),
         ("--density flat --width 0", "--width: should be greater than 0, got '0'"),
         ("--density flat -n 0", "--count: should be greater than or equal to 1, got '0'"),
         ("--density flt", "no density named 'flt'. Did you mean 'flat'?"),

@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from dimecli.data.likelihood import Gaussian
 from dimecli.data.sentences import Characters, Productions
 from dimecli.data.spec import Spec
 from dimecli.errors import UserError
 from dimecli.grammar import Grammar
-from dimecli.run.decoding import Decoding
+from dimecli.model import Autoencoder, Autoregressive
+from dimecli.run.decoding import AUTO, Decoding, drawn
 
 GRAMMAR = Grammar.compile("%start S\n%max_len 4\nS -> 'a' S | 'b' S | 'c'").text
 SENTENCE = Spec(modality="sentence", shape=(4,), likelihood=Productions(grammar=GRAMMAR))
@@ -23,7 +25,9 @@ TEXT = Spec(modality="sentence", shape=(4,), likelihood=Characters(grammar=GRAMM
 IMAGE = Spec(modality="image", shape=(1, 2, 2), likelihood=Gaussian())
 
 
-@pytest.mark.parametrize(("decode", "number"), [("argmax", 0), ("sample", 1), ("vote:1", 1), ("vote:1000", 1000)])
+@pytest.mark.parametrize(
+    ("decode", "number"), [("auto", 0), ("argmax", 0), ("sample", 1), ("vote:1", 1), ("vote:1000", 1000)]
+)
 def test_draws(decode: str, number: int) -> None:
     assert Decoding(decode=decode).draws == number
 
@@ -32,7 +36,7 @@ def test_draws(decode: str, number: int) -> None:
     "decode", ["", "mean", "vote", "vote:", "vote:0", "vote:-1", "vote:1001", "vote:x", "argmax:2"]
 )
 def test_no_way_to_decode(decode: str) -> None:
-    with pytest.raises(ValueError, match="should be argmax, sample or vote:K with K from 1 to 1000"):
+    with pytest.raises(ValueError, match="should be auto, argmax, sample or vote:K with K from 1 to 1000"):
         Decoding(decode=decode)
 
 
@@ -75,6 +79,7 @@ class Model:
     """Draws what comes next of a sequence; its estimate is -1."""
 
     spec = SENTENCE
+    decoder = None
 
     def __init__(self, values: Sequence[list[int] | torch.Tensor]) -> None:
         self.values = iter(values)
@@ -97,5 +102,31 @@ def test_ways_to_decode(decode: str, reserve: bool, expected: list[int]) -> None
 
 
 def test_a_draw_of_an_image() -> None:
-    model: Any = SimpleNamespace(spec=IMAGE, generate=lambda z, rng, reserve: z + 1)
+    model: Any = SimpleNamespace(spec=IMAGE, decoder=None, generate=lambda z, rng, reserve: z + 1)
     assert Decoding(decode="sample")(model, torch.zeros(2, 4), torch.Generator()).tolist() == [[1] * 4] * 2
+
+
+class Pixels(Autoregressive):
+    """Ones if it draws, else zeros."""
+
+    def forward(self, z: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+    def generate(self, z: torch.Tensor, likelihood: Any, rng: torch.Generator | None, reserve: bool) -> torch.Tensor:
+        return torch.full((len(z), 1, 2, 2), float(rng is not None))
+
+
+@pytest.mark.parametrize(("decode", "expected"), [("auto", 1), ("argmax", 0), ("sample", 1)])
+def test_images_are_drawn_unless_told_otherwise_where_each_pixel_follows_others(decode: str, expected: int) -> None:
+    model = Autoencoder(IMAGE, nn.Identity(), Pixels(), 2)
+    decoding = Decoding(decode=decode)
+    assert decoding(model, torch.zeros(3, 2), torch.Generator()).unique().tolist() == [expected]
+    assert decoding.of(model).decode == ("sample" if expected else "argmax")
+
+
+def test_auto_is_argmax_elsewhere_and_keeps_the_reserve() -> None:
+    sentences = Autoencoder(SENTENCE, nn.Identity(), Pixels(), 2)
+    assert Decoding(reserve=False).of(sentences) == Decoding(decode="argmax", reserve=False)
+    assert AUTO.of(Autoencoder(IMAGE, nn.Identity(), nn.Identity(), 2)) == Decoding(decode="argmax")
+    assert drawn(sentences) == ""
+    assert drawn(Autoencoder(IMAGE, nn.Identity(), Pixels(), 2)) == ", drawn pixel by pixel"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,9 @@ from dimecli.data.spec import Spec
 from dimecli.errors import UserError
 from dimecli.grammar import Grammar
 from dimecli.registry import make
+from dimecli.run import pictures
 from dimecli.run.reconstruct import Reconstructed, exact_match, reconstruct, save_comparison, squared_error
+from dimecli.testing.runs import tiny_runs
 
 GRAMMAR = Grammar.compile("%start S\n%max_len 4\nS -> 'a' S | 'b' S | 'c'")
 
@@ -59,18 +62,39 @@ def test_pixels_that_are_binarised_anew_are_shown_as_the_model_sees_them(tmp_pat
 
 
 @pytest.mark.parametrize(("n", "size"), [(3, (3, 2)), (20, (16, 2)), (100, (16, 8))])
-def test_the_picture_has_originals_above_reconstructions(run: Run, n: int, size: tuple[int, int]) -> None:
-    from PIL import Image
+def test_the_picture_has_originals_above_reconstructions(
+    run: Run, n: int, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables: list[tuple[torch.Tensor, Sequence[str]]] = []
 
+    def image_table(images: torch.Tensor, rows: Sequence[str], *labels: Any) -> Any:
+        tables.append((images, rows))
+        return pictures.image_table(images, rows, *labels)
+
+    monkeypatch.setattr("dimecli.run.reconstruct.image_table", image_table)
     found = reconstruct(run, n=n)
-    black, white = torch.zeros_like(found.originals), torch.ones_like(found.originals)
-    file = save_comparison(run, Reconstructed("test", found.indices, white, black))
+    file = save_comparison(run, found)
     assert file == run.path / "figures" / "reconstruction-test.png"
-    with Image.open(file) as image:
-        assert image.size == (66 * size[0] + 2, 66 * size[1] + 2)
-        rows = [image.convert("L").getpixel((30, 66 * row + 30)) for row in range(size[1])]
-        last = [image.convert("L").getpixel((66 * (size[0] - 1) + 30, 66 * row + 30)) for row in range(size[1])]
-    assert rows == last == [255, 0] * (size[1] // 2)
+    assert file.read_bytes()[:4] == b"\x89PNG"
+    [(images, rows)] = tables
+    assert (images.shape[1], images.shape[0]) == size
+    assert torch.equal(images[::2].flatten(0, 1), found.originals[: images[::2].shape[0] * size[0]])
+    assert torch.equal(images[1::2].flatten(0, 1), found.reconstructions[: images[::2].shape[0] * size[0]])
+    assert list(rows) == ["data", "decoded"] * (size[1] // 2)
+
+
+def test_vectors_are_joined_to_their_reconstructions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[torch.Tensor] = []
+
+    def paths(data: torch.Tensor, points: torch.Tensor, *labels: Any) -> Any:
+        drawn.append(points)
+        return pictures.paths(data, points, *labels)
+
+    monkeypatch.setattr("dimecli.run.reconstruct.paths", paths)
+    run = next(run for name, run in tiny_runs(tmp_path) if name == "deterministic codes of vectors")
+    found = reconstruct(run, n=20)
+    assert save_comparison(run, found).read_bytes()[:4] == b"\x89PNG"
+    assert torch.equal(drawn[0], torch.stack([found.originals, found.reconstructions], 1))
 
 
 def sentences(likelihood: Any, rows: torch.Tensor) -> Any:

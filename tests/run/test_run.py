@@ -39,6 +39,13 @@ def test_loading_gives_the_same_model(run: Run) -> None:
     assert load_run(runs=run.path.parent).path == run.path
 
 
+def test_a_learned_noise_is_that_of_the_likelihood(tmp_path: Path, run: Run) -> None:
+    learned = train("vae", make("dataset", "digits", noise="learned"), NETWORK, runs=tmp_path, epochs=2)
+    _, log_std = learned.model.decode(torch.zeros(1, 16), torch.empty(0)).chunk(2, dim=1)
+    assert learned.noise == pytest.approx(log_std.exp().unique().item())
+    assert run.noise is None
+
+
 def test_codes_are_encoded_once_and_lie_on_the_sphere(run: Run) -> None:
     codes = run.codes("test")
     x = run.samples("test").x
