@@ -1,1 +1,1 @@
-"""Figures in one style, and the HTML page about runs."""
+"""The HTML page about runs, and what compares them."""

@@ -12,9 +12,9 @@ from dimecli.data.samples import Split
 from dimecli.data.sentences import Sentences
 from dimecli.errors import UserError
 from dimecli.plugin import Fitted
-from dimecli.report.style import new_figure, title_of, write_figure
 from dimecli.run.reconstruct import choose, observed, productions
 from dimecli.run.run import Run
+from dimecli.run.style import new_figure, title_of, write_figure
 from dimecli.seeds import derive, generator
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ import torch
 
 from dimecli.data.samples import Split
 from dimecli.errors import UserError
-from dimecli.report.style import title_of, write_figure
 from dimecli.run.decoding import drawn
 from dimecli.run.pictures import image_table, paths
 from dimecli.run.reconstruct import background, observed
 from dimecli.run.run import Run
 from dimecli.run.sentences import texts, write_sentences
+from dimecli.run.style import title_of, write_figure
 from dimecli.seeds import generator
 
 Way = Literal["spherical", "linear"]

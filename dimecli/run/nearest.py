@@ -13,11 +13,11 @@ from dimecli.data.samples import Samples
 from dimecli.data.sentences import Sentences
 from dimecli.errors import UserError
 from dimecli.nn.distances import squared_distances
-from dimecli.report.style import title_of, write_figure
 from dimecli.run.edit_distance import nearest_rows
 from dimecli.run.pictures import image_table, paths
 from dimecli.run.reconstruct import choose
 from dimecli.run.run import Drawn, Run
+from dimecli.run.style import title_of, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
-from dimecli.report.style import DOTS, new_axes, new_figure
+from dimecli.run.style import DOTS, new_axes, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,10 +10,10 @@ import torch
 from dimecli.data.batches import Batches
 from dimecli.data.samples import Split
 from dimecli.data.sentences import Characters, Sentences
-from dimecli.report.style import title_of, write_figure
 from dimecli.run.decoding import drawn
 from dimecli.run.pictures import image_table, paths
 from dimecli.run.run import Run
+from dimecli.run.style import title_of, write_figure
 from dimecli.seeds import generator
 
 _COLUMNS, _ROWS = 16, 4  # images in a picture, and below each its reconstruction

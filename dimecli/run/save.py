@@ -13,11 +13,11 @@ import torch
 from dimecli.data.batches import Batches
 from dimecli.data.sentences import Sentences
 from dimecli.errors import DimeError
-from dimecli.report.style import title_of, write_figure
 from dimecli.run.files import write_atomic
 from dimecli.run.pictures import image_grid, scatter
 from dimecli.run.run import Drawn, Run
 from dimecli.run.sentences import write_sentences
+from dimecli.run.style import title_of, write_figure
 
 _SHOWN = 400  # images in a picture; the .npz has all
 

@@ -12,13 +12,13 @@ import torch.nn.functional as F
 
 from dimecli.data.samples import Split
 from dimecli.errors import UserError
-from dimecli.report.style import title_of, write_figure
 from dimecli.run.decoding import drawn
 from dimecli.run.interpolate import changes
 from dimecli.run.pictures import image_table, paths
 from dimecli.run.reconstruct import background
 from dimecli.run.run import Run
 from dimecli.run.sentences import write_sentences
+from dimecli.run.style import title_of, write_figure
 
 
 @dataclass(frozen=True)

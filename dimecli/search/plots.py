@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from dimecli.report.style import new_axes, write_figure
+from dimecli.run.style import new_axes, write_figure
 from dimecli.search.result import Result
 
 if TYPE_CHECKING:

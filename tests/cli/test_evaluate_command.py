@@ -108,7 +108,7 @@ def test_a_table_with_conditions_that_all_share_below_it(dime: Dime, run: Path) 
         "metric           value   unit                    conditions",
         "steady           0.1235  nats  higher is better  k 3",
         "  It says so.",
-        "steady/of-draws  2                               density gaussian, density.temperature 1, fitted_on train",
+        "steady/of-draws  2                               density gaussian, fitted_on train",
         "all: split test, seed 4, n 20, same yes",
     ]
     path = Path("runs") / "run-0"
