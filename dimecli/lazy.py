@@ -10,6 +10,8 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from dimecli.errors import UserError
+
 if TYPE_CHECKING:
     import numpy as np
     import torch as torch
@@ -30,4 +32,21 @@ else:
     F = _Lazy("torch.nn.functional")
     torchvision = _Lazy("torchvision")
 
-__all__ = ["F", "nn", "np", "torch", "torchvision"]
+__all__ = ["F", "nn", "np", "optional", "torch", "torchvision"]
+
+
+def optional(module: str, asked: str, extra: str) -> Any:
+    """A module that not every installation has, imported now.
+
+    Args:
+        module: Its name.
+        asked: What the user typed to need it, such as `--track wandb`.
+        extra: The extra of dimecli that brings it.
+
+    Raises:
+        UserError: it cannot be imported; the message has the cure.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise UserError(f"{asked}: {error}: pip install 'dimecli[{extra}]'") from error

@@ -58,14 +58,24 @@ class Entry:
         return f"{self.kind} '{self.name}' of {self.origin} ({self.point.value})"
 
 
-@cache
 def registered(kind: str) -> tuple[Entry, ...]:
     """Every plugin of a kind, by name, as installed distributions declare them; imports none of them."""
-    found = []
-    for point in entry_points(group=KINDS[kind].group):
-        if point.dist is not None:
-            found.append(Entry(kind, point.name, *_origin(point.dist), point))
-    return tuple(sorted(found, key=lambda entry: (entry.name, entry.origin)))
+    return installed()[kind]
+
+
+@cache
+def installed() -> dict[str, tuple[Entry, ...]]:
+    """Every plugin by its kind, of which `registered` gives one; reads a file of every distribution."""
+    points = entry_points()  # asked for one group it would read the files of all for each
+    found: dict[str, tuple[Entry, ...]] = {}
+    for kind, base in KINDS.items():
+        entries = [
+            Entry(kind, point.name, *_origin(point.dist), point)
+            for point in points.select(group=base.group)
+            if point.dist is not None
+        ]
+        found[kind] = tuple(sorted(entries, key=lambda entry: (entry.name, entry.origin)))
+    return found
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from dimecli.registry import registered
+from dimecli.registry import installed
 
 # before torch is imported: the models are tiny, and threads that wait for each other cost more than they do
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -105,9 +105,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
             (site / f"{module}.py").write_text(source)
             monkeypatch.delitem(sys.modules, module, raising=False)
         importlib.invalidate_caches()
-        registered.cache_clear()
+        installed.cache_clear()
 
     yield add
-    registered.cache_clear()
+    installed.cache_clear()
     for module in [name for name, module in sys.modules.items() if str(site) in str(getattr(module, "__file__", ""))]:
         del sys.modules[module]

@@ -11,7 +11,10 @@ from dimecli.registry import registered
 from dimecli.testing import check_plugin
 
 BUILT_IN = [(kind, entry.name) for kind in KINDS for entry in registered(kind) if entry.distribution == "dimecli"]
-CLUSTERS = {("executor", "dask")}  # each start imports the library in every worker
+MARKS: dict[tuple[str, str], list[pytest.MarkDecorator]] = {
+    ("executor", "dask"): [pytest.mark.slow],  # each start imports the library in every worker
+    ("tracker", "mlflow"): [pytest.mark.filterwarnings("ignore::DeprecationWarning")],  # of what it imports
+}
 
 
 def test_there_are_some_of_every_kind() -> None:
@@ -20,7 +23,7 @@ def test_there_are_some_of_every_kind() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [pytest.param(*plugin, marks=[pytest.mark.slow] if plugin in CLUSTERS else []) for plugin in BUILT_IN],
+    [pytest.param(*plugin, marks=MARKS.get(plugin, [])) for plugin in BUILT_IN],
 )
 def test_built_in(kind: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # data that happen to lie around would take long

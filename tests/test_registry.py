@@ -3,13 +3,16 @@ from __future__ import annotations
 import sys
 import tomllib
 from collections.abc import Callable
+from importlib.metadata import EntryPoints
+from importlib.metadata import entry_points as real
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dimecli.errors import PluginError, UserError
 from dimecli.plugin import API, KINDS
-from dimecli.registry import entry_of, find, make, names, registered
+from dimecli.registry import entry_of, find, installed, make, names, registered
 
 Install = Callable[..., None]
 
@@ -107,10 +110,23 @@ def test_a_misspelling_gets_the_nearest_name() -> None:
 
 
 def test_an_installation_without_entry_points_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dimecli.registry.entry_points", lambda group: ())
-    registered.cache_clear()
+    monkeypatch.setattr("dimecli.registry.entry_points", lambda: EntryPoints(()))
+    installed.cache_clear()
     try:
         with pytest.raises(UserError, match=r"pip install -e \."):
             find("objective", "dime")
     finally:
-        registered.cache_clear()
+        installed.cache_clear()
+
+
+def test_the_files_of_distributions_are_read_once_for_all_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+
+    def entry_points(**chosen: Any) -> Any:
+        calls.append(1)
+        return real(**chosen)
+
+    monkeypatch.setattr("dimecli.registry.entry_points", entry_points)
+    installed.cache_clear()
+    assert all(registered(kind) for kind in KINDS)
+    assert len(calls) == 1

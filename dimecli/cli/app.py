@@ -6,7 +6,8 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from difflib import get_close_matches
+from typing import Annotated, Any
 
 import typer
 
@@ -33,6 +34,7 @@ COMMANDS = {
 """One module of `dimecli.cli` each, which has `build(words)` or an `app` with sub-commands."""
 
 INTERRUPTED = 130
+_ALIKE = 0.75  # share of letters that two flags have in common; less, as Typer has it, takes --test for --betta
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -59,8 +61,7 @@ def run(words: Sequence[str]) -> int:
         code = build_app(words)(list(words), prog_name="dime", standalone_mode=False)
     except (DimeError, typer.TyperException) as error:
         if completing is None:
-            told = error.format_message() if isinstance(error, typer.TyperException) else str(error)
-            _complain(told + _owners(words[0], error))
+            _complain(_told(words[0], error))
         return error.exit_code
     except typer.Abort:
         _complain("aborted")
@@ -149,14 +150,18 @@ def _words_to_complete() -> list[str] | None:
     return [word for word in words if word != "="]  # bash sets it apart
 
 
-def _owners(command: str, error: Exception) -> str:
-    """Where an option is unknown: the plugins of the command that have it, unlike the chosen ones."""
-    kinds = getattr(sys.modules.get(f"dimecli.cli.{command}"), "KINDS", ())
-    if type(error).__name__ != "NoSuchOption" or not kinds:  # Typer does not publish the class
-        return ""
-    from dimecli.cli.line import owners
+def _told(command: str, error: Any) -> str:
+    """The message; that of an unknown option has the plugins that know it, or options that are spelled much like it."""
+    if isinstance(error, DimeError):
+        return str(error)
+    if type(error).__name__ == "NoSuchOption":  # Typer does not publish the class
+        if kinds := getattr(sys.modules.get(f"dimecli.cli.{command}"), "KINDS", ()):
+            from dimecli.cli.line import owners
 
-    return owners(getattr(error, "option_name", ""), kinds)
+            if known := owners(error.option_name, kinds):
+                return f"No such option: {error.option_name}.{known}"
+        error.possibilities = get_close_matches(error.option_name, error.possibilities or (), cutoff=_ALIKE)
+    return str(error.format_message())
 
 
 def _complain(text: str) -> None:

@@ -100,5 +100,10 @@ def combine(name: str, layers: Iterable[Layer]) -> dict[str, Given]:
     return options
 
 
+def given_options(table: Mapping[str, Any], where: str) -> dict[str, Given]:
+    """The options of one table; `latent-size`, as flags are spelled, is `latent_size`."""
+    return {key.replace("-", "_"): Given(value, f"'{key}' in {where}") for key, value in table.items()}
+
+
 def _given(layer: Layer, name: str, table: Mapping[str, Any]) -> dict[str, Given]:
-    return {key: Given(value, f"'{key}' in [{name}] of {layer.source}") for key, value in table.items()}
+    return given_options(table, f"[{name}] of {layer.source}")

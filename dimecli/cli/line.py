@@ -12,6 +12,7 @@ import typer
 
 from dimecli.cli.layers import Given, Layer, choose, combine, read_layer
 from dimecli.cli.options import Table, completer, help_text, parameter
+from dimecli.cli.several import choose_several, split_names
 from dimecli.errors import PluginError, UserError, did_you_mean
 from dimecli.fields import options_of
 from dimecli.plugin import KINDS
@@ -24,12 +25,22 @@ class Parsed:
 
     Attributes:
         notes: What a user should know of how the line was read.
+        everything: Kinds of which all plugins were chosen that work, by the word `all`.
     """
 
-    def __init__(self, tables: Mapping[str, Table], values: Mapping[str, Any], notes: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        tables: Mapping[str, Table],
+        slots: Iterable[str],
+        values: Mapping[str, Any],
+        notes: Sequence[str],
+        everything: Sequence[str],
+    ) -> None:
         self._tables = tables
+        self._slots = slots
         self._values = values
         self.notes = notes
+        self.everything = everything
 
     def settings(self, table: str) -> Any:
         """The checked plugin or settings of a table.
@@ -52,7 +63,7 @@ class Parsed:
     def typed(self) -> list[str]:
         """The flags and names of plugins that were typed."""
         flags = [table.flag(key) for table in self._tables.values() for key in table.typed(self._values)]
-        return [f"{slot} '{name}'" for slot in (*self._tables, "preset") if (name := self._values.get(slot))] + flags
+        return [f"{slot} '{name}'" for slot in self._slots if (name := self._values.get(slot))] + flags
 
 
 class Line:
@@ -66,7 +77,7 @@ class Line:
             flags are their names.
         words: the command line after the command's name.
         kinds: the kinds of plugins that the command chooses.
-        positional: the one of `kinds` that needs no flag; its presets can be chosen.
+        positional: the one of `kinds` that needs no flag.
 
     Attributes:
         word: The first word that is no option, as far as that can be told.
@@ -79,7 +90,8 @@ class Line:
         self._positional = positional
         self._own = list(inspect.signature(work, eval_str=True).parameters.values())[1:]
         own = {f"--{item.name.replace('_', '-')}": get_args(item.annotation)[0] for item in self._own}
-        slots = {f"--{'preset' if kind == positional else KINDS[kind].option or kind}": str for kind in kinds}
+        flags = (f"--{KINDS[kind].option or kind}" for kind in kinds if kind != positional)
+        slots = dict.fromkeys(("--preset", *flags), str)
         self._words = words
         self._valued = {flag for flag, annotation in (own | slots).items() if annotation is not bool}
         bare = own.keys() - self._valued
@@ -92,6 +104,7 @@ class Line:
         self._slots: list[inspect.Parameter] = []
         self._options: list[inspect.Parameter] = []
         self._notes: list[str] = []
+        self._everything: list[str] = []
 
     def value(self, option: str) -> str | None:
         """What was typed for an option of the command itself; None if nothing was."""
@@ -138,7 +151,7 @@ class Line:
             self._slots.append(_slot(kind, shown, known))
         return entry
 
-    def plugins(self, kind: str, default: str, text: str, more: Sequence[str] = ()) -> list[Entry]:
+    def plugins(self, kind: str, default: str, text: str, more: Sequence[str] = ()) -> None:
         """Adds the choice of several plugins, by their names with commas between, and the options of the chosen ones.
 
         An option that several of them have is one option, for all of them. A file gives the names as `name`
@@ -151,57 +164,23 @@ class Line:
             more: Words that may stand in place of names; none of them has options. `all` stands for all plugins.
         """
         flag = KINDS[kind].option or kind
-        given, tables = self._several(kind)
-        chosen = self._seen.get(f"--{flag}", given or default)
-        known = names(kind)
-        wanted = [name.strip() for name in chosen.split(",") if name.strip()]
-        unknown = [name for name in wanted if name not in (*known, *more)]
-        if unknown or not wanted:
-            allowed = (*more, *known)
-            raise UserError(
-                f"--{flag} {chosen}: no {kind} '{unknown[0]}'.{did_you_mean(unknown[0], allowed)}"
-                if unknown
-                else f"--{flag}: give names with commas between, of {', '.join(allowed)}"
-            )
-        entries = [find(kind, name) for name in (known if "all" in wanted else dict.fromkeys(wanted)) if name in known]
+        chosen, tables = choose_several(kind, default, self._layers)
+        typed = self._seen.get(f"--{flag}")
+        wanted = split_names(kind, chosen if typed is None else Given(typed, f"--{flag} {typed}".strip()), more)
         if "all" in wanted:
-            entries = [entry for entry in entries if self._works(entry)]
-        taken = frozenset(self._taken)
-        for entry in entries:
-            name = f"{kind}.{entry.name}"
-            table = Table(name, entry.plugin, f"{kind} '{entry.name}'", tables.get(entry.name, {}), taken, group=kind)
-            self._add(table, f"Options of {table.owner} ({entry.origin})")
-        shown = help_text(f"{text}, with commas between: {', '.join((*more, *known))}.", f"default: {given or default}")
+            self._everything.append(kind)
+        known, taken = names(kind), frozenset(self._taken)
+        for name in known if "all" in wanted else [name for name in wanted if name in known]:
+            try:
+                entry, given = find(kind, name), tables.get(name, {})
+                table = Table(f"{kind}.{name}", entry.plugin, f"{kind} '{name}'", given, taken, group=kind)
+                self._add(table, f"Options of {table.owner} ({entry.origin})")
+            except PluginError as error:
+                if name in wanted:
+                    raise
+                self._notes.append(f"left out: {error}")
+        shown = help_text(f"{text}, with commas between: {', '.join((*more, *known))}.", f"default: {chosen.value}")
         self._slots.append(_slot(kind, shown, (*more, *known), flag))
-        return entries
-
-    def _works(self, entry: Entry) -> bool:
-        """Whether a plugin that nobody named imports; why not is for `Parsed.notes`."""
-        try:
-            _ = entry.plugin
-        except PluginError as error:
-            self._notes.append(f"left out: {error}")
-            return False
-        return True
-
-    def _several(self, kind: str) -> tuple[str, dict[str, dict[str, Given]]]:
-        """The names that the layers give to a kind of which there may be several, and the options of each."""
-        chosen = ""
-        tables: dict[str, dict[str, Given]] = {}
-        for layer in self._layers:
-            for key, value in layer.tables.get(kind, {}).items():
-                where = f"[{kind}] of {layer.source}"
-                if key == "name" and isinstance(value, str):
-                    chosen = value
-                elif isinstance(value, Mapping):
-                    options = {
-                        option: Given(of, f"'{option}' in [{kind}.{key}] of {layer.source}")
-                        for option, of in value.items()
-                    }
-                    tables[find(kind, key).name] = tables.get(key, {}) | options
-                else:
-                    raise UserError(f"'{key}' in {where}: only 'name', names with commas between, and tables go there")
-        return chosen, tables
 
     def settings(self, name: str, model: type[Settings], panel: str, short: Mapping[str, str] | None = None) -> None:
         """Adds the options of a settings class that belongs to no plugin."""
@@ -220,16 +199,16 @@ class Line:
 
         def run(**values: Any) -> None:
             self._check_positional(values.get(self._positional))
-            self._work(
-                Parsed(self._tables, values, self._notes), **{item.name: values[item.name] for item in self._own}
-            )
+            slots = [slot.name for slot in self._slots]
+            parsed = Parsed(self._tables, slots, values, self._notes, self._everything)
+            self._work(parsed, **{item.name: values[item.name] for item in self._own})
 
         run.__signature__ = inspect.Signature([*self._slots, *self._own, *self._options])  # type: ignore[attr-defined]
         return run
 
     def _add(self, table: Table, panel: str) -> None:
+        self._taken |= table.flags  # raises where an option has no form, before anything is added
         self._tables[table.name] = table
-        self._taken |= table.flags
         self._valued |= {table.flag(key) for key, form in table.forms.items() if not form.is_flag}
         there = {option.name for option in self._options}
         self._options += [option for option in table.parameters(panel) if option.name not in there]
@@ -248,15 +227,17 @@ def owners(flag: str, kinds: Iterable[str]) -> str:
         with suppress(PluginError):
             if flag in {f"--{key.replace('_', '-')}" for key in options_of(entry.plugin)}:
                 found.setdefault(entry.kind, []).append(entry.name)
-    ways = {"objective": "name it before all options"}  # the one kind that has no flag
     return "".join(
-        f" It is an option of {kind} {', '.join(map(repr, having))}: {ways.get(kind, f'add --{kind} {_only(having)}')}."
+        f" It is an option of {kind} {', '.join(map(repr, having))}: {_way(kind, having)}."
         for kind, having in found.items()
     )
 
 
-def _only(having: Sequence[str]) -> str:
-    return having[0] if len(having) == 1 else "NAME"
+def _way(kind: str, having: Sequence[str]) -> str:
+    """How a command line names one of these plugins."""
+    if kind == "objective":  # the one kind that has no flag
+        return "name it before all options"
+    return f"add --{KINDS[kind].option or kind} {having[0] if len(having) == 1 else 'NAME'}"
 
 
 def _slot(name: str, text: str, known: Iterable[str], flag: str = "") -> inspect.Parameter:

@@ -19,7 +19,7 @@ from dimecli.training.settings import TrainSettings
 if TYPE_CHECKING:
     from dimecli.api import Run
 
-KINDS = ("objective", "dataset", "network")
+KINDS = ("objective", "dataset", "network", "tracker")
 _NEGLIGIBLE = 0.005  # share of the gradient
 
 Resume = Annotated[
@@ -49,7 +49,7 @@ def train(
     elif dry_run:
         from dimecli.training.experiment import Experiment
 
-        print_json(Experiment(**_plugins(parsed), train=parsed.settings("train")).config())
+        print_json(Experiment(**_parts(parsed), train=parsed.settings("train")).config())
     else:
         _report(_start(parsed, runs, reporter), reporter, json)
 
@@ -63,13 +63,15 @@ def build(words: Sequence[str]) -> Callable[..., None]:
     default = "sentences" if line.gives("dataset", "grammar") else "digits"
     dataset: Any = line.plugin("dataset", default, "Samples to train on, sentences where --grammar is given").plugin
     line.plugin("network", dataset.network, "Encoder and decoder, those of the dataset unless named")
+    line.plugins("tracker", "none", "What is told the numbers of history.jsonl while they come", more=("none",))
     return line.callback()
 
 
-def _plugins(parsed: Parsed) -> dict[str, Any]:
-    plugins = {kind: parsed.settings(kind) for kind in KINDS}
+def _parts(parsed: Parsed) -> dict[str, Any]:
+    """The chosen plugins, as parts of an experiment."""
+    plugins = {kind: parsed.settings(kind) for kind in ("objective", "dataset", "network")}
     _ = plugins["dataset"].language  # a grammar that is not there is told before anything heavy is imported
-    return plugins
+    return {**plugins, "trackers": parsed.several("tracker")}
 
 
 def _refuse_with_resume(ignored: Sequence[str]) -> None:
@@ -80,11 +82,12 @@ def _refuse_with_resume(ignored: Sequence[str]) -> None:
 def _start(parsed: Parsed, runs: Path, reporter: Reporter) -> Run:
     from dimecli.machine import set_up
 
-    plugins, settings = _plugins(parsed), parsed.settings("train")
+    parts, settings = _parts(parsed), parsed.settings("train")
+    trackers = list(parts.pop("trackers").values())
     set_up(settings.threads)
     from dimecli import api
 
-    return api.train(**plugins, settings=settings, runs=runs, reporter=reporter)
+    return api.train(**parts, trackers=trackers, settings=settings, runs=runs, reporter=reporter)
 
 
 def _resume(run: str, runs: Path, reporter: Reporter) -> Run:
@@ -103,7 +106,8 @@ def _report(run: Run, reporter: Reporter, as_json: bool) -> None:
     if as_json and rank() == 0:
         print_json({"run": run.path.name, "seconds": results["seconds"], "terms": results["terms"]})
     terms = ", ".join(f"{name} {value:.4g}" for name, value in results["terms"].items())
-    reporter.say(f"Wrote {run.path} in {results['seconds']:.1f} s; on validation: {terms}")
+    noise = "" if run.noise is None else f"; the noise of x has standard deviation {run.noise:.4g}"
+    reporter.say(f"Wrote {run.path} in {results['seconds']:.1f} s; on validation: {terms}{noise}")
     if len(shares := results["gradient_share"]) > 1:
         told = ", ".join(f"{name} {share:.2%}" for name, share in shares.items())
         reporter.say(f"Share of the encoder's gradient: {told}")

@@ -30,10 +30,15 @@ class LearnedNoise(nn.Module):
         self.mean = mean
         self.log_scale = nn.Parameter(torch.tensor(_free(start) / SPEED))
 
+    @property
+    def log_std(self) -> torch.Tensor:
+        """The log standard deviation, a scalar."""
+        return soft_clip(SPEED * self.log_scale, LOG_STD)
+
     def forward(self, free: torch.Tensor) -> torch.Tensor:
         """`(B, C, ...)` free numbers to `(B, 2 C, ...)`."""
         mean = self.mean(free)
-        return torch.cat([mean, soft_clip(SPEED * self.log_scale, LOG_STD).expand_as(mean)], dim=1)
+        return torch.cat([mean, self.log_std.expand_as(mean)], dim=1)
 
 
 class PredictedNoise(nn.Module):

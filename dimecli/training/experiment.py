@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from dimecli.data.samples import Samples, Split
 from dimecli.errors import DimeError, UserError
-from dimecli.plugin import Dataset, Network, Objective, Plugin
+from dimecli.plugin import Dataset, Network, Objective, Plugin, Tracker
 from dimecli.registry import entry_of, find, names
 from dimecli.run.record import Record
 from dimecli.settings import Settings, first_error
@@ -20,12 +21,13 @@ from dimecli.training.settings import TrainSettings
 
 @dataclass(frozen=True)
 class Experiment:
-    """An objective, a dataset, a network and how to train."""
+    """An objective, a dataset, a network and how to train, and the trackers that are told, by their names."""
 
     objective: Objective
     dataset: Dataset
     network: Network
     train: TrainSettings
+    trackers: Mapping[str, Tracker] = field(default_factory=dict)
 
     @property
     def plugins(self) -> dict[str, Plugin]:
@@ -39,12 +41,19 @@ class Experiment:
 
     def config(self) -> dict[str, dict[str, Any]]:
         """Every option as tables of JSON values, laid out as a TOML file for `dime train`."""
+        if not self.trackers:
+            return self.options()
+        told = {name: tracker.options() for name, tracker in self.trackers.items()}
+        return {**self.options(), "tracker": {"name": ",".join(told), **told}}
+
+    def options(self) -> dict[str, dict[str, Any]]:
+        """The tables of `config` that decide what comes out: all but that of the trackers."""
         tables = {kind: {"name": entry_of(plugin).name, **plugin.options()} for kind, plugin in self.plugins.items()}
         return {**tables, "train": self.train.options()}
 
     def origins(self) -> dict[str, dict[str, Any]]:
         """Where each plugin, the grammar included, comes from: distribution, version, class and plugin API."""
-        plugins = self.plugins
+        plugins = self.plugins | {f"tracker.{name}": tracker for name, tracker in self.trackers.items()}
         entries = {kind: entry_of(plugin) for kind, plugin in plugins.items()}
         if language := self.dataset.language:
             with suppress(UserError):  # a grammar in a file comes from no distribution
@@ -99,28 +108,49 @@ def from_record(path: Path, record: Record) -> Experiment:
         UserError: a plugin is not installed; the message names its package.
         DimeError: an option does not suit the plugins that are installed.
     """
-    config, origins = record["config"], record["plugins"]
-
-    def build(settings: type[Settings], options: Record) -> Any:
-        try:
-            return settings.model_validate(options)
-        except ValidationError as error:
-            reason = first_error(error, settings)
-            raise DimeError(f"{path / 'run.json'}: the options do not suit {packages_of(record)}: {reason}") from error
 
     def plugin(kind: str) -> Any:
-        options = dict(config[kind])
-        name, origin = options.pop("name"), origins[kind]
-        if name not in names(kind):
-            package = f"{origin['distribution']} {origin['version']}"
-            raise UserError(
-                f"run {path.name} needs the {kind} '{name}' of {package}: pip install {origin['distribution']}"
-            )
+        options = dict(record["config"][kind])
+        name = options.pop("name")
         if "download" in options:
             options["download"] = False
-        return build(find(kind, name).plugin, options)
+        return _build(path, record, _class(path, record, kind, name, kind), options)
 
-    return Experiment(plugin("objective"), plugin("dataset"), plugin("network"), build(TrainSettings, config["train"]))
+    settings = _build(path, record, TrainSettings, record["config"]["train"])
+    return Experiment(plugin("objective"), plugin("dataset"), plugin("network"), settings)
+
+
+def trackers_of(path: Path, record: Record) -> dict[str, Tracker]:
+    """The trackers that a checked record names, which a finished run does without.
+
+    Args:
+        path: The run's folder.
+        record: What `read_record` returned.
+
+    Raises:
+        UserError, DimeError: as `from_record`.
+    """
+    table = record["config"].get("tracker", {"name": ""})
+    return {
+        name: _build(path, record, _class(path, record, "tracker", name, f"tracker.{name}"), table.get(name, {}))
+        for name in filter(None, table["name"].split(","))
+    }
+
+
+def _class(path: Path, record: Record, kind: str, name: str, key: str) -> type[Plugin]:
+    """The class of a plugin whose origin the record keeps under `key`."""
+    if name not in names(kind) and (origin := record["plugins"].get(key)):
+        package = f"{origin['distribution']} {origin['version']}"
+        raise UserError(f"run {path.name} needs the {kind} '{name}' of {package}: pip install {origin['distribution']}")
+    return find(kind, name).plugin
+
+
+def _build(path: Path, record: Record, settings: type[Settings], options: Record) -> Any:
+    try:
+        return settings.model_validate(options)
+    except ValidationError as error:
+        reason = first_error(error, settings)
+        raise DimeError(f"{path / 'run.json'}: the options do not suit {packages_of(record)}: {reason}") from error
 
 
 def packages_of(record: Record) -> str:

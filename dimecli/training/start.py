@@ -6,9 +6,9 @@ import gc
 import os
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,14 @@ from dimecli.data.spec import Spec
 from dimecli.errors import DimeError, UserError
 from dimecli.machine import describe, pick_device
 from dimecli.model import Autoencoder
+from dimecli.plugin import Tracker
 from dimecli.run.files import file_hash, write_tensors
 from dimecli.run.folder import create_run, read_record, update_record, write_record
 from dimecli.run.lock import lock
 from dimecli.run.record import Record
 from dimecli.seeds import derive
-from dimecli.training.experiment import Experiment, from_record
+from dimecli.training.experiment import Experiment, from_record, trackers_of
+from dimecli.training.tracking import Trackings
 from dimecli.training.trainer import Trainer
 
 
@@ -58,9 +60,10 @@ def start(experiment: Experiment, runs: Path, reporter: Reporter) -> Path:
     """Train from scratch in a new folder inside `runs`; returns the folder.
 
     Raises:
-        UserError: the experiment cannot be trained; no folder was made.
+        UserError: the experiment cannot be trained; no folder was made, unless it was a tracker that did not open.
         DimeError: training failed; the record says why and the last checkpoint is kept.
     """
+    _check(experiment.trackers)
     with _processes(experiment.train.device):
         ready, first = _prepare(experiment, reporter), distributed.rank() == 0
         created = create_run(runs, experiment.label) if first else runs
@@ -88,7 +91,8 @@ def resume(path: Path, reporter: Reporter) -> Path:
             raise UserError(
                 f"--resume {path.name}: it needs the {processes} processes that it began with: {again} train"
             )
-        experiment = from_record(path, record)
+        experiment = replace(from_record(path, record), trackers=trackers_of(path, record))
+        _check(experiment.trackers)
         with _processes(experiment.train.device):
             ready = _prepare(experiment, reporter)
             if ready.data["fingerprints"] != record["data"]["fingerprints"]:
@@ -100,6 +104,12 @@ def resume(path: Path, reporter: Reporter) -> Path:
                 update_record(path, state="running", error=None)
             _train(ready, path, reporter, resume=True)
     return path
+
+
+def _check(trackers: Mapping[str, Tracker]) -> None:
+    if distributed.rank() == 0:
+        for tracker in trackers.values():
+            tracker.check()
 
 
 def _unfinished(path: Path) -> Record:
@@ -127,7 +137,8 @@ def _prepare(experiment: Experiment, reporter: Reporter) -> _Ready:
     reporter.say(f"{len(training)} training and {len(validation)} validation samples of {shape}, device {device}")
     batches = Batches(training, device, settings.stream, settings.workers)
     held_out = Batches(validation, device, settings.stream, settings.workers)
-    trainer = Trainer(experiment.objective, model, settings, batches, held_out, device, reporter)
+    trackings = Trackings(experiment.trackers if distributed.rank() == 0 else {}, experiment.options(), reporter)
+    trainer = Trainer(experiment.objective, model, settings, batches, held_out, device, reporter, trackings)
     fingerprints = {"train": training.fingerprint(), "validation": validation.fingerprint()}
     data = {"training": len(training), "validation": len(validation), "fingerprints": fingerprints}
     return _Ready(experiment, trainer, training.spec, data)
@@ -161,11 +172,13 @@ def _train(ready: _Ready, path: Path, reporter: Reporter, resume: bool) -> None:
                     update_record(path, state="interrupted")
                 else:
                     update_record(path, state="failed", error=str(error) or type(error).__name__)
+        trainer.trackings.finish(None)
         if stopped:
             reporter.say(f"Go on with: dime train --resume {shlex.quote(str(path))}")
         raise
     if first:
         shutil.rmtree(path / "checkpoints", ignore_errors=True)  # whatever happens here, the run is finished
+    trainer.trackings.finish(results)
     distributed.from_first("finished", trainer.device)  # the others may read the run once it is whole
 
 

@@ -30,6 +30,7 @@ from dimecli.training.players import Players
 from dimecli.training.settings import TrainSettings
 from dimecli.training.step import Step, compute_in_bfloat16, evaluate, gradient_shares, with_total
 from dimecli.training.terms import NotFiniteError, Terms
+from dimecli.training.tracking import Trackings
 
 Tensors = tuple[torch.Tensor, ...] | list[torch.Tensor]
 
@@ -48,6 +49,7 @@ class Trainer:
         validation: Batches that choose the best weights.
         device: Where to compute.
         reporter: Told how it goes.
+        trackings: Told the records of `history.jsonl`.
     """
 
     def __init__(
@@ -59,7 +61,9 @@ class Trainer:
         validation: Batches,
         device: torch.device,
         reporter: Reporter,
+        trackings: Trackings | None = None,
     ) -> None:
+        self.trackings = trackings or Trackings({}, {}, reporter)
         self.settings, self.device, self.reporter = settings, device, reporter
         self.training, self.validation = training, validation
         self.rank, self.world = distributed.rank(), distributed.world()
@@ -123,6 +127,7 @@ class Trainer:
             )
         if resume:
             self._restore()
+        self.trackings.open(folder, self.state.step if resume else None)
         try:
             self._run()
         except NotFiniteError as error:
@@ -231,6 +236,7 @@ class Trainer:
         state.sums = {}
         if self.rank == 0:
             append_line(self.history_file, json.dumps(record))
+            self.trackings.record(record)
 
     def _keep_if_best(self, validation: dict[str, float]) -> None:
         """Keep the weights if none before were better; halve the learning rate if that was long ago."""

@@ -221,7 +221,7 @@ def test_the_run_is_the_newest_of_the_grammar(dime: Dime, run: str) -> None:
         ("--target y", "--target 'y': character 1: 'y' is not known."),
         ("--data none.csv", "--data none.csv: cannot be read (No such file or directory)"),
         ("--search bi", "no search named 'bi'. Known: bo, bo-svgp, "),
-        ("--search pcfg --kernel ard", "No such option: --kernel It is an option of search 'bo', 'bo-svgp', "),
+        ("--search pcfg --kernel ard", "No such option: --kernel. It is an option of search 'bo', 'bo-svgp', "),
         ("--baselines random,pcf", "no search named 'pcf'. Did you mean 'pcfg'?"),
         ("--rounds 0", "--rounds: should be greater than or equal to 1, got '0'"),
         ("--resume", "has no unfinished search; without --resume a new one begins"),

@@ -154,6 +154,17 @@ def test_defaults_preset_file_and_command_line_override_each_other_in_this_order
     assert config["dataset"]["dimension"] == 5
 
 
+def test_a_file_may_spell_options_as_flags_are_spelled(dime: Dime, tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text(
+        "[objective]\nname = 'spicy'\nlatent-size = 3\n[train]\nbatch-size = 10\n"
+        "[tracker]\nname = 'mlflow'\n[tracker.mlflow]\ntracking-uri = 'http://there'\n"
+    )
+    config = resolved(dime, "--config", "run.toml")
+    assert config["objective"]["latent_size"] == 3
+    assert config["train"]["batch_size"] == 10
+    assert config["tracker"]["mlflow"]["tracking_uri"] == "http://there"
+
+
 def test_naming_another_plugin_leaves_the_options_of_the_first_behind(dime: Dime, tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text("[objective]\nname = 'spicy'\nlambda = 2\n[network]\nname = 'wide'\nhot = 3\n")
     assert resolved(dime, "--config", "run.toml")["objective"]["lambda"] == 2
@@ -216,7 +227,9 @@ MISTAKES = {
     "spicy --grains 1,q": "--grains: should be a valid integer, got '1,q'",
     "spicy --epochs 0": "--epochs: should be greater than or equal to 1, got '0'",
     "spicy --epochs --lr 1": "--epochs: its value is missing, before --lr",
-    "ae --gamma 1": "It is an option of objective 'dime': name it before all options.",
+    "ae --gamma 1": "No such option: --gamma. It is an option of objective 'dime': name it before all options.",
+    "spicy --lamda 1": "No such option: --lamda (Possible options: --lambda)\n",
+    "ae --betta 1": "No such option: --betta\n",
     "--path x": "It is an option of dataset 'arrays', 'image-folder': add --dataset NAME.",
     "--hold-out 1": "It is an option of dataset 'sentences': add --dataset sentences.",
     "spicy -x": "No such option: -x",
@@ -259,6 +272,7 @@ FILE_MISTAKES = {
     "[objectiv]\nname = 'spicy'": "run.toml: no table [objectiv] is known. Did you mean 'objective'?",
     "[train]\nepoch = 3": "'epoch' in [train] of run.toml: 'dime train' has no such option. Did you mean 'epochs'?",
     "epochs = 3": "run.toml: 'epochs' stands outside of any table; write it below one, such as [train]",
+    "[train]\nbatch-sise = 3": "'batch-sise' in [train] of run.toml: 'dime train' has no such option. Did you mean",
     "[train]\nepochs = true": "'epochs' in [train] of run.toml: should be of type int, got True",
     "[train]\nepochs = '3'": "'epochs' in [train] of run.toml: should be of type int, got '3'",
     "[objective]\nname = 'spicy'\nlambda = true": "should be of type float, got True",

@@ -22,8 +22,12 @@ class Api:
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
         self.fails: BaseException | None = None
+        self.noise: float | None = None
 
-    def train(self, objective: Any, dataset: Any, network: Any, *, settings: Any, runs: Path, reporter: Any) -> Any:
+    def train(
+        self, objective: Any, dataset: Any, network: Any, *, trackers: Any, settings: Any, runs: Path, reporter: Any
+    ) -> Any:
+        self.trackers = trackers
         self.calls.append((objective, dataset, network, settings, runs, reporter))
         return self._run(runs / "new-1")
 
@@ -37,7 +41,7 @@ class Api:
         shares = {"reconstruction": 0.999, "information": 0.001}
         terms = {"reconstruction": 2.5, "total": 2.5}
         results = {"seconds": 1.25, "terms": terms, "gradient_share": shares}
-        return SimpleNamespace(path=path, results=results, notes=("mind the gap",))
+        return SimpleNamespace(path=path, results=results, notes=("mind the gap",), noise=self.noise)
 
 
 @pytest.fixture
@@ -76,6 +80,48 @@ def test_train_says_what_it_wrote_and_what_comes_next_on_stderr(dime: Dime, api:
     assert "Share of the encoder's gradient: reconstruction 99.90%, information 0.10%\n" in ran.err
     assert "Warning: 'information' has almost no gradient, so it does nothing to the codes\n" in ran.err
     assert f"Next: dime sample {Path('runs/new-1')} --density gmm\n" in ran.err
+
+
+def test_train_tells_a_noise_that_was_learned(dime: Dime, api: Api) -> None:
+    api.noise = 0.123456
+    assert "total 2.5; the noise of x has standard deviation 0.1235\n" in dime("train").err
+
+
+def test_trackers_and_their_options(dime: Dime, api: Api) -> None:
+    words = ("train", "--track", "csv, mlflow", "--experiment", "first", "--epochs", "2")
+    assert dime(*words).code == 0
+    csv, mlflow = api.trackers
+    assert (type(csv).__name__, type(mlflow).__name__, mlflow.experiment) == ("CSV", "MLflow", "first")
+    chosen = dime(*words, "--dry-run").json["tracker"]
+    assert chosen == {"name": "csv,mlflow", "csv": {}, "mlflow": {"tracking_uri": None, "experiment": "first"}}
+    assert dime("train").code == 0
+    assert api.trackers == []
+
+
+def test_the_trackers_of_a_record_are_those_of_a_run_with_its_options(dime: Dime, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(dime("train", "--track", "mlflow", "--experiment", "first", "--dry-run").out)
+    assert dime("train", "--config", "run.json", "--dry-run").json["tracker"]["mlflow"]["experiment"] == "first"
+    both = dime("train", "--config", "run.json", "--track", "csv,mlflow", "--dry-run").json["tracker"]
+    assert (both["name"], both["mlflow"]["experiment"]) == ("csv,mlflow", "first")
+    assert "tracker" not in dime("train", "--config", "run.json", "--track", "none", "--dry-run").json
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("--track cvs", "--track cvs: no tracker 'cvs'. Did you mean 'csv'? Known: csv, mlflow, none,"),
+        ("--track wandb --mode on", "--mode: should be 'offline' or 'online', got 'on'"),
+        (
+            "--tracking-uri x",
+            "No such option: --tracking-uri. It is an option of tracker 'mlflow': add --track mlflow.",
+        ),
+    ],
+)
+def test_mistakes_with_trackers(dime: Dime, api: Api, words: str, says: str) -> None:
+    ran = dime("train", *words.split())
+    assert ran.code == 2
+    assert ran.err.startswith(f"Error: {says}")
+    assert ran.err.count("\n") == 1
 
 
 def test_a_suggested_command_can_be_pasted(dime: Dime, api: Api) -> None:
@@ -157,6 +203,7 @@ def test_resume_takes_the_name_of_a_run_or_its_path(dime: Dime, api: Api, interr
         ("vae", "objective 'vae'"),
         ("--gamma 3", "--gamma"),
         ("--epochs 3 --network mlp", "network 'mlp', --epochs"),
+        ("--track csv", "tracker 'csv'"),
         ("--preset paper --dry-run", "preset 'paper', --dry-run"),
     ],
 )
