@@ -38,6 +38,7 @@ import torch
 from sklearn.neighbors import KNeighborsClassifier
 
 from dimecli.api import Run, train
+from dimecli.evaluation.information import ksg
 from dimecli.machine import describe
 from dimecli.registry import make
 from dimecli_plugins.datasets.gaussian_mixture import STD
@@ -115,7 +116,7 @@ def numbers(run: Run, rng: torch.Generator) -> dict[str, float]:
     neighbours = KNeighborsClassifier(NEIGHBOURS).fit(model.infer(known, rng)[0].numpy(), classes)
     error = (model.sample(z, rng) - x).square().sum(1).mean().sqrt()
     return {
-        "information": ksg(x[:SAMPLES], z[:SAMPLES]),
+        "information": ksg(x[:SAMPLES], z[:SAMPLES], NEIGHBOURS),
         "error": error.item(),
         "accuracy": float(neighbours.score(z.numpy(), labels)),
         "bound": -model.log_weight(x, rng).mean().item(),
@@ -132,19 +133,6 @@ def samples(run: Run, split: Any) -> tuple[torch.Tensor, torch.Tensor]:
     return read.x, read.y
 
 
-def ksg(x: torch.Tensor, z: torch.Tensor, k: int = NEIGHBOURS) -> float:
-    """Mutual information in nats of paired rows (Kraskov et al. 2004, eq. 8), each scaled to a variance of 1.
-
-    `psi(k) + psi(N) - <psi(n_x + 1) + psi(n_z + 1)>` with n the rows that are strictly nearer in x, or in z,
-    than the k-th neighbour is in both; the distance is the largest difference.
-    """
-    apart = [torch.cdist(rows, rows, p=math.inf) for rows in (of / of.std(0) for of in (x, z))]
-    radius = torch.maximum(*apart).kthvalue(k + 1).values[:, None]  # a row is its own nearest
-    counts = torch.stack([(distances < radius).sum(1) for distances in apart])  # n + 1, with the row itself
-    total = torch.tensor([k, len(x)]).digamma().sum() - counts.double().digamma().mean(1).sum()
-    return total.item()
-
-
 def known_information() -> list[dict[str, float]]:
     """What `ksg` says of pairs of correlated Gaussians, of which the truth is known."""
     rng, found = torch.Generator().manual_seed(0), []
@@ -153,7 +141,9 @@ def known_information() -> list[dict[str, float]]:
             x, noise = torch.randn(2, SAMPLES, dimension, generator=rng)
             z = correlation * x + math.sqrt(1 - correlation**2) * noise
             truth = -dimension / 2 * math.log(1 - correlation**2)
-            found.append({"dimension": dimension, "correlation": correlation, "nats": truth, "ksg": ksg(x, z)})
+            found.append(
+                {"dimension": dimension, "correlation": correlation, "nats": truth, "ksg": ksg(x, z, NEIGHBOURS)}
+            )
     return found
 
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     __version__: str
-    from dimecli.api import load_run, train
+    from dimecli.api import evaluate, load_run, train
 
-__all__ = ["__version__", "load_run", "train"]
+__all__ = ["__version__", "evaluate", "load_run", "train"]
 
 
 def __getattr__(name: str) -> Any:
@@ -24,7 +24,7 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("dimecli")
-    if name in ("load_run", "train"):  # these import torch, which `dime --help` must not
+    if name in ("evaluate", "load_run", "train"):  # these import torch, which `dime --help` must not
         from dimecli import api
 
         return getattr(api, name)

@@ -10,16 +10,37 @@ import torch
 
 from dimecli.console import Reporter
 from dimecli.errors import UserError
+from dimecli.evaluation.classify import Classified
+from dimecli.evaluation.classify import classify as classify_codes
 from dimecli.evaluation.evaluate import Evaluation
 from dimecli.evaluation.evaluate import evaluate as evaluate_subject
 from dimecli.evaluation.subject import Subject
-from dimecli.plugin import Dataset, Density, Executor, Metric, Network, Objective, Plugin, Problem, Search, Split
-from dimecli.registry import make, names
+from dimecli.plugin import (
+    Classifier,
+    Dataset,
+    Density,
+    Executor,
+    Metric,
+    Network,
+    Objective,
+    Plugin,
+    Problem,
+    Search,
+    Split,
+    Tracker,
+)
+from dimecli.registry import entry_of, make, names
+from dimecli.report.compare import Comparison
+from dimecli.report.compare import compare as compare_runs
+from dimecli.report.report import Report, report
+from dimecli.run.embed import embed
 from dimecli.run.folder import find_run, runs_folder
+from dimecli.run.interpolate import interpolate
 from dimecli.run.reconstruct import reconstruct
 from dimecli.run.run import Drawn, Run
 from dimecli.run.save import save_samples
 from dimecli.run.sentences import Rates, first_different, rates, texts, write_sentences
+from dimecli.run.traverse import traverse
 from dimecli.search.folder import find_search
 from dimecli.search.settings import SearchSettings
 from dimecli.search.study import Study, study
@@ -37,22 +58,31 @@ SEARCHED = 32
 (a rank correlation of 0.28; 0.45 in 32, 0.50 in 64, where searches found no more; one run of each)."""
 
 __all__ = [
+    "Classified",
+    "Comparison",
     "Drawn",
     "Evaluation",
     "Rates",
+    "Report",
     "Run",
     "Study",
     "bo",
+    "classify",
+    "compare",
+    "embed",
     "evaluate",
     "first_different",
+    "interpolate",
     "load_run",
     "rates",
     "reconstruct",
+    "report",
     "resume",
     "save_samples",
     "texts",
     "train",
     "train_on",
+    "traverse",
     "write_sentences",
 ]
 
@@ -64,6 +94,7 @@ def train(
     *,
     runs: Path | str | None = None,
     settings: TrainSettings | None = None,
+    trackers: Sequence[Tracker | str] = (),
     reporter: Reporter | None = None,
     **options: Any,
 ) -> Run:
@@ -75,6 +106,7 @@ def train(
         network: The same; None takes the one that fits the dataset.
         runs: Folder for the run folder; default `$DIME_RUNS` or `runs`.
         settings: How to train; or give its fields as further keywords, such as `epochs=20`.
+        trackers: Names, or plugins with options: what else is told the numbers of `history.jsonl`.
         reporter: Told how it goes; by default nobody is.
         **options: Fields of `TrainSettings`; none of them together with `settings`.
 
@@ -88,6 +120,7 @@ def train(
         data,
         _plugin("network", network or data.network),
         _settings(settings, options),
+        {entry_of(tracker).name: tracker for tracker in (_plugin("tracker", given) for given in trackers)},
     )
     return Run(start(experiment, runs_folder(runs), reporter or Reporter(quiet=True)), None)
 
@@ -189,6 +222,52 @@ def evaluate(
         }
     subject = Subject(run, density, n, split, seed, reporter or Reporter(quiet=True))
     return evaluate_subject(subject, metrics)
+
+
+def classify(
+    run: Run,
+    classifier: Classifier | str = "linear",
+    *,
+    repeats: int = 5,
+    seed: int = 0,
+    standardize: bool = True,
+    reporter: Reporter | None = None,
+) -> Classified:
+    """Fit a classifier to the codes of a run; its folder keeps the accuracy with its conditions.
+
+    Args:
+        run: Of samples that have classes.
+        classifier: A name, or a plugin with options.
+        repeats: Fits, each with draws of its own; a classifier that draws nothing is fitted once.
+        seed: Of the draws.
+        standardize: Subtract the mean of the training codes, and divide by their standard deviation.
+        reporter: Told how it goes; by default nobody is.
+
+    Raises:
+        UserError: the samples have no classes or all the same one, or a name or an option is wrong.
+        DimeError: the codes are not finite.
+    """
+    return classify_codes(
+        run,
+        _plugin("classifier", classifier),
+        repeats=repeats,
+        seed=seed,
+        standardize=standardize,
+        reporter=reporter or Reporter(quiet=True),
+    )
+
+
+def compare(runs: Sequence[Path | str], metrics: Sequence[str] = ()) -> list[Comparison]:
+    """Put the numbers of finished runs beside each other, those of equal conditions only.
+
+    Args:
+        runs: Their folders.
+        metrics: Names, of metrics or of single numbers; none are all.
+
+    Raises:
+        UserError: a run is not finished, or nothing of that name was measured.
+    """
+    return compare_runs([Path(run) for run in runs], metrics)
 
 
 def resume(path: Path | str, *, reporter: Reporter | None = None) -> Run:

@@ -1,12 +1,11 @@
-"""dime from Python: train, look at the codes, draw samples, decode a path between two digits.
+"""dime from Python: train, look at the codes, draw samples, decode a path between two digits, measure.
 
 Run it cell by cell in a notebook, or as a whole: `python examples/python_api.py`.
 """
 
 # %% Train DIME on the bundled digits. Plugins with options are made by `make`; options of training are keywords.
-import torch
-
-from dimecli import load_run, train
+from dimecli import evaluate, load_run, train
+from dimecli.api import interpolate
 from dimecli.registry import make
 
 run = train(make("objective", "dime", gamma=3.0), dataset="digits", epochs=60, seed=1)
@@ -20,10 +19,13 @@ print(f"test codes {tuple(codes.shape)}, longest {codes.norm(dim=1).max():.3f}")
 drawn = run.sample(16, make("density", "gmm", components=20), seed=0)
 print(f"samples {tuple(drawn.x.shape)} in [{drawn.x.min():.2f}, {drawn.x.max():.2f}]")
 
-# %% A path on the sphere between the first two test digits.
-weights = torch.linspace(0, 1, 8)[:, None]
-path = torch.nn.functional.normalize((1 - weights) * codes[0] + weights * codes[1], dim=1)
-print(f"path {tuple(run.decode(path).shape)}")
+# %% A path on the sphere between two test digits, and its decoded points.
+between = interpolate(run, pairs=1, steps=8)
+print(f"path {tuple(between.x.shape)}")
+
+# %% Measure it; the run keeps every number with its conditions.
+for entry in evaluate(run, ["uniformity", "reconstruction"]).entries:
+    print(f"{entry.name} {entry.value:.4g} {entry.unit}")
 
 # %% Any run loads again, in any process; without a name, the newest.
 print(f"loaded {load_run(run.path).path.name}")

@@ -8,30 +8,52 @@ from typing import Any
 
 import pytest
 
+from dimecli.api import train
 from dimecli.plugin import KINDS
 from dimecli.registry import registered
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = sorted(
-    {line.partition("#")[0].strip() for line in README.splitlines() if line.startswith(("dime train", "dime bo"))}
+DRY = (
+    "train",
+    "bo",
+    "sample",
+    "evaluate",
+    "classify",
+    "reconstruct",
+    "interpolate",
+    "traverse",
+    "embed",
+    "nearest",
+    "report",
 )
+COMMANDS = sorted(
+    {line.partition("#")[0].strip() for line in README.splitlines() if re.match(f"dime ({'|'.join(DRY)})( |$)", line)}
+)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("readme") / "runs"
+    train("ae", "digits", runs=folder, epochs=1)
+    return folder
 
 
 def test_the_table_lists_every_built_in_plugin() -> None:
     rows = re.findall(r"^\| (\w+) \| `([\w-]+)` \| (.+) \|$", README, flags=re.MULTILINE)
     entries = [entry for kind in KINDS for entry in registered(kind) if entry.distribution == "dimecli"]
-    assert rows == [(entry.kind, entry.name, entry.plugin.summary()) for entry in entries]
+    assert rows == [(entry.kind, entry.name, entry.plugin.summary().replace("|", r"\|")) for entry in entries]
 
 
 @pytest.mark.parametrize("command", [line for line in COMMANDS if "--resume" not in line])
-def test_commands_are_understood(command: str, dime: Callable[..., Any], tmp_path: Path) -> None:
+def test_commands_are_understood(command: str, dime: Callable[..., Any], tmp_path: Path, runs: Path) -> None:
     toml = re.search(r"```toml\n(\[objective\].+?)```", README, flags=re.DOTALL)
     assert toml is not None
     (tmp_path / "experiment.toml").write_text(toml[1])
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     (tmp_path / "mine.csv").write_text("x,y\n1,2\n")
     (tmp_path / "score.sh").touch(0o755)
+    (tmp_path / "runs").symlink_to(runs)
     words = [word for word in shlex.split(command)[1:] if word != "--dry-run"]
     ran = dime(*words, "--dry-run")
     assert ran.code == 0, ran.err

@@ -12,7 +12,7 @@ from dimecli.evaluation.features import Extractor, compared, features
 from dimecli.evaluation.subject import Subject
 from dimecli.plugin import Measured
 
-_FLOOR = "The floor: real training samples; no model is expected to come below it."
+_FLOOR = "The floor: n real training samples; of fewer the distance would be larger, of more smaller."
 
 
 def frechet(a: torch.Tensor, b: torch.Tensor) -> float:

@@ -27,6 +27,7 @@ from dimecli.evaluation.subject import Subject
 from dimecli.nn.conv import Halve
 from dimecli.nn.fit import fresh_weights
 from dimecli.run.files import file_hash, read_tensors, write_tensors
+from dimecli.run.reconstruct import choose
 from dimecli.run.run import Run
 from dimecli.seeds import generator
 
@@ -129,9 +130,9 @@ def _shown(samples: Samples, rows: torch.Tensor, run: Run, rng: torch.Generator)
 
 @torch.no_grad()
 def _accuracy(classifier: nn.Module, samples: Samples, run: Run, judged: int | None = None) -> float:
-    """Share of samples, the first `judged`, whose class is told right."""
+    """Share of samples whose class is told right; of `judged` drawn ones, as the first may be of one class alone."""
     rng, right = generator(0, "extractor accuracy"), 0
-    rows = torch.arange(len(samples))[:judged]
+    rows = choose(len(samples), judged, 0)
     for part in rows.split(500):
         x, y = _shown(samples, part, run, rng)
         right += int(classifier(x).argmax(1).eq(y).sum())

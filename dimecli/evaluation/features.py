@@ -86,7 +86,8 @@ def features(subject: Subject, extractor: Extractor, part: Part) -> torch.Tensor
         part: `data` is what the others are compared with: the samples of the subject's split; `samples` are
             those drawn from the density. `reconstruction` and `interpolation` are decoded from codes of the
             validation split, and from midpoints of their arcs, as in RAE (appendix; of the test split where
-            `data` is the validation split). `floor` are training samples, which no model made.
+            `data` is the validation split). `floor` are training samples, which no model made. Where the
+            pixels of data are binarised, those that are decoded are, too, or grey alone would tell them apart.
 
     Raises:
         DimeError: features are not finite.
@@ -128,18 +129,20 @@ def _extract(subject: Subject, extractor: Extractor, part: Part) -> torch.Tensor
 
 
 def _samples(subject: Subject, part: Part) -> torch.Tensor:
-    """`(n, *shape)` samples of a part."""
+    """`(n, *shape)` samples of a part, all as the model is shown data: where it sees binary draws, decoded ones too."""
     if part == "data":
         return subject.data
-    if part == "samples":
-        return subject.samples.x
     if part == "floor":
         from dimecli.run.reconstruct import choose, observed
 
         places = choose(len(subject.run.samples("train")), subject.n, subject.seed)
         return observed(subject.run, "train", places, subject.seed)
-    held_out = _held_out(subject)
-    return held_out.reconstructions if part == "reconstruction" else held_out.interpolations
+    if part == "samples":
+        decoded = subject.samples.x
+    else:
+        held_out = _held_out(subject)
+        decoded = held_out.reconstructions if part == "reconstruction" else held_out.interpolations
+    return subject.run.model.spec.likelihood.observe(decoded, subject.rng(f"observe {part}"))
 
 
 def _held_out(subject: Subject) -> Subject:

@@ -34,6 +34,16 @@ class DiagonalNormal(NamedTuple):
         squares = (z - self.mean).square() * torch.exp(-self.log_variance)
         return -0.5 * (squares + self.log_variance + math.log(2 * math.pi)).sum(-1)
 
+    def log_probs(self, z: torch.Tensor) -> torch.Tensor:
+        """`(n, B)` nats in float64: the log-density of each of `(n, l)` codes under every Gaussian.
+
+        The squares are expanded, `(z - mean)^2 = z^2 - 2 z mean + mean^2`, into two products of matrices.
+        """
+        z, mean, log_variance = (part.double() for part in (z, *self))
+        precision = torch.exp(-log_variance)
+        squares = z.square() @ precision.T - 2 * z @ (mean * precision).T + (mean.square() * precision).sum(1)
+        return -0.5 * (squares + log_variance.sum(1) + z.shape[1] * math.log(2 * math.pi))
+
     def kl(self) -> torch.Tensor:
         """`(B,)` nats: `KL(N(mean, variance) || N(0, I)) = (mean^2 + variance - 1 - log variance) / 2`, summed."""
         return 0.5 * (self.mean.square() + self.log_variance.exp() - 1 - self.log_variance).sum(-1)

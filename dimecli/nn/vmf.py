@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 
 from dimecli.distributions import HypersphereUniform
+from dimecli.nn.distances import squared_distances
 
 _TERMS, _LEAST_ORDER = 10, 12.0  # of Debye's expansion: an error below 1e-11 nats
 _PROPOSALS = 4  # drawn at once; about two thirds are accepted in the worst case
@@ -38,6 +39,13 @@ class VonMisesFisher(NamedTuple):
         gap = (exact(z) - direction).square().sum(1) / 2  # 1 - cosine, where rounded lengths count least
         log_z, _ = log_partition(concentration, z.shape[1])
         return HypersphereUniform(z.shape[1]).log_prob(z) + (concentration * (1 - gap) - log_z).to(z)
+
+    def log_probs(self, z: torch.Tensor) -> torch.Tensor:
+        """`(n, B)` nats per surface area, in float64: log-densities of each of `(n, m)` unit vectors under all laws."""
+        z, concentration = exact(z), exact(self.concentration)
+        gap = squared_distances(z, exact(self.direction)) / 2
+        log_z, _ = log_partition(concentration, z.shape[1])
+        return HypersphereUniform(z.shape[1]).log_prob(z)[:, None] + concentration * (1 - gap) - log_z
 
     def kl(self) -> torch.Tensor:
         """`(B,)` nats: the divergence from the uniform distribution, `kappa A(kappa) - log Z(kappa)`."""

@@ -15,8 +15,9 @@ Options = dict[tuple[str, str], str]
 
 
 def flattened(config: Mapping[str, Mapping[str, Any]]) -> Options:
-    """The options of the tables of a `run.json`."""
-    return {(table, key): show(value) for table, options in config.items() for key, value in options.items()}
+    """The options of the tables of a `run.json`; without those of trackers, which decide nothing of the run."""
+    tables = {table: options for table, options in config.items() if table != "tracker"}
+    return {(table, key): show(value) for table, options in tables.items() for key, value in options.items()}
 
 
 def options_of(options: Options, table: str) -> dict[str, str]:

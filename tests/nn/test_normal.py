@@ -39,3 +39,16 @@ def test_draws_are_reparametrised_and_of_the_generator(dtype: torch.dtype) -> No
     mean, log_variance = torch.autograd.grad(z.sum(), (ours.mean, ours.log_variance))
     torch.testing.assert_close(mean, torch.ones_like(mean))
     torch.testing.assert_close(log_variance, noise * (ours.log_variance / 2).exp() / 2)
+
+
+@DTYPES
+@SHAPES
+def test_log_probs_are_those_of_every_pair(shape: tuple[int, int], dtype: torch.dtype) -> None:
+    ours, _ = pair(shape, dtype)
+    z = torch.randn(4, shape[1], generator=torch.Generator().manual_seed(1), dtype=dtype)
+    narrow = DiagonalNormal(ours.mean + 3, ours.log_variance - 20)  # squares of some 1e10 cancel there
+    for normals in (ours, narrow):
+        mean, log_variance = (part.double() for part in normals)
+        each = Independent(Normal(mean, (log_variance / 2).exp()), 1).log_prob(z.double()[:, None])
+        assert normals.log_probs(z).dtype == torch.float64
+        torch.testing.assert_close(normals.log_probs(z), each)

@@ -241,3 +241,13 @@ def test_concentration_of_a_mean_cosine(size: int) -> None:
     kappa = torch.tensor([*CONCENTRATIONS, 1e8], dtype=torch.float64)
     _, mean = log_partition(kappa, size)
     torch.testing.assert_close(concentration_of(1 - mean, size), kappa, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [2, 3, 16])
+def test_log_probs_are_those_of_every_pair(size: int, dtype: torch.dtype) -> None:
+    kappas = torch.tensor([0.5, 20.0, 1e4], dtype=dtype)
+    laws, z = VonMisesFisher(directions(3, size, dtype), kappas), directions(5, size, dtype)
+    each = [VonMisesFisher(laws.direction, kappas).log_prob(code.expand(3, size)) for code in z]
+    assert laws.log_probs(z).dtype == torch.float64
+    torch.testing.assert_close(laws.log_probs(z), torch.stack(each).double(), rtol=1e-6, atol=1e-6)

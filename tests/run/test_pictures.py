@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from dimecli.report.style import write_figure
 from dimecli.run.pictures import image_grid, image_table, paths, scatter
+from dimecli.run.style import write_figure
 
 COLOURS = torch.tensor([[[1.0, 0, 0], [0, 1, 0], [0, 0, 1]], [[0, 0, 0], [1, 1, 0], [0, 1, 1]]])  # (2, 3, RGB)
 

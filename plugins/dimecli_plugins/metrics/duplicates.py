@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from dimecli.errors import DimeError
 from dimecli.lazy import torch
 from dimecli.plugin import Measured, Metric
 
@@ -40,6 +41,8 @@ def _of_sentences(subject: Subject) -> tuple[float, float, int]:
 
     training = subject.run.samples("train")
     found = rates(subject.run, subject.samples.x)
+    if not found.valid:
+        raise DimeError(f"none of the {len(subject.samples.x)} sentences that were drawn is valid")
     assert found.novel is not None  # the training samples are there
     return 1 - found.distinct, 1 - found.novel, len(training)
 

@@ -34,14 +34,15 @@ class Nearest(Metric):
             UserError: the split is that of training, whose samples are their own neighbours.
         """
         from dimecli.run import nearest
+        from dimecli.run.reconstruct import choose
 
         if subject.split == "train":
             raise UserError("--split train: each of its samples is its own neighbour; allowed: validation, test")
         run = subject.run
         modality = run.model.spec.modality
-        chosen = torch.randperm(len(subject.indices), generator=subject.rng("nearest"))[: _SAMPLES[modality]]
-        data = nearest.values(run.samples(subject.split).take(subject.indices[chosen].tolist()))
-        samples = subject.samples.x[: _SAMPLES[modality]]
+        count, held_out = min(subject.n, _SAMPLES[modality]), run.samples(subject.split)
+        data = nearest.values(held_out.take(choose(len(held_out), count, subject.seed).tolist()))
+        samples = subject.samples.x[:count]
         training = min(_TRAINING, len(run.samples("train")))
         k = min(_NEIGHBOURS if modality == "image" else 1, training)
         distances, indices = nearest.nearest_training(run, torch.cat([samples, data]), k, _TRAINING, subject.seed)

@@ -81,7 +81,7 @@ def f_score(p: torch.Tensor, q: torch.Tensor, beta: float) -> float:
 
 def _save(subject: Subject, extractor: str, p: torch.Tensor, q: torch.Tensor) -> Path:
     """Write `figures/prd-gmm.png`: the curve."""
-    from dimecli.report.style import new_axes, title_of, write_figure
+    from dimecli.run.style import new_axes, title_of, write_figure
 
     density = subject.samples.conditions["density"]["name"]
     slopes = torch.linspace(0, math.pi / 2, _ANGLES + 2, dtype=torch.float64)[1:-1].tan()

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from dimecli.data.samples import Samples
+from dimecli.data.sentences import Productions
+from dimecli.errors import DimeError
 from dimecli.evaluation.subject import Subject
 from dimecli.testing.runs import TinyRun
 from dimecli_plugins.metrics.duplicates import Duplicates
@@ -73,6 +75,15 @@ def test_sentences_are_compared_as_texts(tiny: dict[str, TinyRun]) -> None:
     expected = 1 - len(set(drawn)) / 60, len(set(drawn) & among) / len(set(drawn))
     assert shares(with_samples(run, test)) == pytest.approx(expected)
     assert shares(with_samples(run, known[[0, 0, 0, 0]])) == (0.75, 1)
+
+
+def test_without_a_valid_sentence_there_is_no_share(tiny: dict[str, TinyRun]) -> None:
+    run = tiny["deterministic codes of sentences"]
+    likelihood = run.model.spec.likelihood
+    assert isinstance(likelihood, Productions)
+    broken_off = torch.full((5, 9), likelihood.compiled.pad, dtype=torch.int16)
+    with pytest.raises(DimeError, match=r"^none of the 5 sentences that were drawn is valid$"):
+        shares(with_samples(run, broken_off))
 
 
 def test_what_equal_means_is_a_condition(tiny: dict[str, TinyRun]) -> None:

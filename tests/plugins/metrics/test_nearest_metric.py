@@ -11,6 +11,7 @@ import torch
 from dimecli.errors import UserError
 from dimecli.evaluation.subject import Subject
 from dimecli.testing.runs import TinyRun
+from dimecli_plugins.metrics import nearest
 from dimecli_plugins.metrics.nearest import Nearest
 
 NAMES = ["nearest/median", "nearest/mean", "nearest/data-median", "nearest/data-mean", "nearest/ratio"]
@@ -43,6 +44,16 @@ def test_against_all_pairs(tiny: dict[str, TinyRun], name: str, n: int) -> None:
     (picture,) = subject.files
     assert picture == run.path / "figures" / "nearest-tiny.png"
     assert picture.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_same_data_whatever_else_is_measured_of(tiny: dict[str, TinyRun], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or numbers whose conditions are the same would be of other data."""
+    monkeypatch.setitem(nearest._SAMPLES, "vector", 20)
+    run = tiny["deterministic codes of vectors"]
+    few, many = ([*Nearest().measure(Subject(run, "", n))][2:4] for n in (30, 50))
+    assert few == many
+    assert few[0].conditions["n"] == 20
+    assert list(Nearest().measure(Subject(run, "", 50, seed=1)))[2].value != many[0].value
 
 
 def test_sentences_differ_by_edits(tiny: dict[str, TinyRun]) -> None:
