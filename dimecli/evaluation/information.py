@@ -17,6 +17,9 @@ from dimecli.nn.vmf import VonMisesFisher
 Bound = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From what `contrast` gives to a lower bound, a scalar."""
 
+Scores = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""From `(n, k)` data and `(m, l)` codes to the `(m, n)` scores of all pairs."""
+
 _ROWS = 500  # codes whose scores with all data are held at once
 _BATCH, _STEPS, _PASSES, _LR = 256, 1500, 100, 2e-3  # of the fit of a critic; steps and passes at most
 _CHECKS, _PATIENCE = 30, 6  # how often held-out pairs are looked at, and how often in vain before it ends
@@ -69,6 +72,11 @@ def donsker_varadhan(own: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
     return lower_bound("kl-dv", own, others - math.log(len(own) - 1))
 
 
+def f_dual(own: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """`mean_i s(x_i, z_i) - mean_{i != j} exp(s(x_j, z_i) - 1)` (InfoMax-VAE, eq. 6), at most `donsker_varadhan`."""
+    return lower_bound("kl-f", own, others - math.log(len(own) - 1))
+
+
 def population_bound(posterior: DiagonalNormal | VonMisesFisher, z: torch.Tensor) -> float:
     """`mean_i log q(z_i|x_i) - log 1/N sum_n q(z_i|x_n)` for z_i of q(z|x_i): `info_nce` with the best critic there is.
 
@@ -77,13 +85,21 @@ def population_bound(posterior: DiagonalNormal | VonMisesFisher, z: torch.Tensor
     return info_nce(*contrast(lambda rows: posterior.log_probs(z[rows]), len(z))).item()
 
 
-def critic_bound(bound: Bound, critic: SeparableCritic, x: torch.Tensor, z: torch.Tensor) -> float:
+def calibrated(critic: Scores, x: torch.Tensor, z: torch.Tensor) -> Scores:
+    """The critic, moved by the constant with which `f_dual` is largest on these pairs, and there `donsker_varadhan`."""
+    with torch.no_grad():
+        _, others = contrast(lambda rows: critic(x, z[rows]), len(z))
+    shift = 1 + math.log(len(z) * (len(z) - 1)) - others.logsumexp(0).item()
+    return lambda x, z: critic(x, z) + shift
+
+
+def critic_bound(bound: Bound, critic: Scores, x: torch.Tensor, z: torch.Tensor) -> float:
     """The bound of a critic on `(N, k)` data and `(N, l)` codes, which it must not have been fitted to."""
     with torch.no_grad():
         return _bound_of(bound, critic, x, z).item()
 
 
-def _bound_of(bound: Bound, critic: SeparableCritic, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+def _bound_of(bound: Bound, critic: Scores, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
     return bound(*contrast(lambda rows: critic(x, z[rows]), len(z)))
 
 

@@ -79,7 +79,11 @@ def kept(path: Path, weights: str) -> list[Entry]:
     """
     file = path / FILE
     found: dict[str, Entry] = {}
-    for number, line in enumerate(whole_lines(file), 1):
+    try:
+        lines = file.read_bytes().split(b"\n")[:-1] if file.exists() else []  # a last one may be just being written
+    except OSError as error:
+        raise DimeError(f"{file} cannot be read: {error.strerror}") from error
+    for number, line in enumerate(lines, 1):
         try:
             fields = json.loads(line)
             entry = _ENTRY.validate_json(json.dumps({"name": fields.pop("metric"), **fields}), strict=True)

@@ -152,6 +152,22 @@ def test_no_labels(run: TinyRun, labels: torch.Tensor | None) -> None:
         trained(Subject(run))
 
 
+def test_some_validation_samples_are_of_all_classes_where_they_are_in_their_order(run: TinyRun) -> None:
+    """As those of a folder with a folder for each class are."""
+    samples = run.samples("validation")
+    assert samples.y is not None
+    ordered = samples.take(samples.y.argsort().tolist())
+    assert ordered.y is not None
+    assert (ordered.y[:15] == 0).all()
+
+    class Zero(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.eye(3)[torch.zeros(len(x), dtype=torch.int64)]
+
+    assert 0 < extractor._accuracy(Zero(), ordered, run, 15) < 0.8
+    assert extractor._accuracy(Zero(), ordered, run) == (ordered.y == 0).double().mean()
+
+
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 33, 17), (1, 1, 5), (3, 64, 64)])
 def test_images_of_any_size(shape: tuple[int, ...]) -> None:
     assert body(shape)(torch.rand(2, *shape)).shape == (2, FEATURES)

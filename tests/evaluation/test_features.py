@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from dimecli.data.likelihood import Bernoulli
 from dimecli.data.samples import Split
 from dimecli.errors import DimeError, UserError
 from dimecli.evaluation.distances import frechet, frechet_distances, kernel_distances
@@ -40,7 +41,8 @@ def test_names_conditions_and_directions(run: TinyRun) -> None:
     assert rows[0].conditions == {"density": {"name": "tiny"}, "fitted_on": "train", "n": 50, "reference_n": 50}
     assert rows[1].conditions == rows[2].conditions == {"of": "validation", "n": 50, "reference_n": 50}
     assert rows[3].conditions == {"of": "train", "n": 50, "reference_n": 50}
-    assert [bool(row.remark) for row in rows] == [False, False, False, True]
+    assert [row.remark for row in rows[:3]] == ["", "", ""]
+    assert rows[3].remark.startswith("The floor: n real training samples;")
 
 
 def test_a_part_is_what_its_name_says(run: TinyRun) -> None:
@@ -55,6 +57,20 @@ def test_a_part_is_what_its_name_says(run: TinyRun) -> None:
     for part, x in data.items():
         if part != "data":
             assert found[part] == pytest.approx(frechet(x, data["data"]))
+
+
+def test_where_pixels_are_binarised_decoded_ones_are_too(tiny: dict[str, TinyRun]) -> None:
+    """Or a model that is perfect would be told from the data by its grey."""
+    run = tiny["deterministic codes of images"]
+    run.model.spec = run.model.spec.model_copy(update={"likelihood": Bernoulli(dynamic=True)})
+    subject, pixels = Subject(run, n=50), Extractor("pixels", lambda x: x.flatten(1))
+    for part in ("data", "samples", "reconstruction", "interpolation", "floor"):
+        assert features(subject, pixels, part).unique().tolist() == [0, 1]
+    probabilities, draws = subject.samples.x.flatten(1), features(subject, pixels, "samples")
+    assert len(probabilities.unique()) > 100
+    error = (probabilities * (1 - probabilities)).sum().sqrt() / probabilities.numel()
+    assert abs(draws.mean() - probabilities.mean()) < 4 * error
+    assert torch.equal(features(Subject(run, n=50), pixels, "samples"), draws)
 
 
 @pytest.mark.parametrize(("split", "of"), [("test", "validation"), ("validation", "test"), ("train", "validation")])

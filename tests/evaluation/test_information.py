@@ -14,9 +14,11 @@ from torch.distributions import Independent, Normal
 from dimecli.errors import DimeError
 from dimecli.evaluation.information import (
     Bound,
+    calibrated,
     contrast,
     critic_bound,
     donsker_varadhan,
+    f_dual,
     fit_critic,
     info_nce,
     ksg,
@@ -91,7 +93,22 @@ def test_contrast_separates_own_scores_from_all_others(count: int) -> None:
     torch.testing.assert_close(info_nce(own, others), plain)
     product = scores[~torch.eye(count, dtype=torch.bool)]
     torch.testing.assert_close(donsker_varadhan(own, others), lower_bound("kl-dv", scores.diagonal(), product))
-    assert lower_bound("kl-f", scores.diagonal(), product) <= donsker_varadhan(own, others)
+    torch.testing.assert_close(f_dual(own, others), lower_bound("kl-f", scores.diagonal(), product))
+    assert f_dual(own, others) <= donsker_varadhan(own, others)
+
+
+def test_the_f_dual_of_a_calibrated_critic_is_donsker_varadhan_s_on_the_pairs_it_was_calibrated_on() -> None:
+    x, z, _ = correlated(300, 2)
+
+    def critic(x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        return 0.7 * z @ x.T + 5
+
+    moved = calibrated(critic, x, z)
+    plain = critic_bound(donsker_varadhan, critic, x, z)
+    assert critic_bound(f_dual, moved, x, z) == pytest.approx(plain, abs=1e-5)
+    assert critic_bound(f_dual, critic, x, z) < plain - 1
+    x, z, _ = correlated(300, 2, seed=1)
+    assert critic_bound(f_dual, moved, x, z) < critic_bound(donsker_varadhan, critic, x, z)
 
 
 @pytest.mark.parametrize("count", [2, 100])

@@ -85,6 +85,16 @@ def test_runs_are_labelled_by_what_tells_them_apart(finished_run: FinishedRun) -
     assert found.runs[4].settings == {"objective": "vae", "network": "conv"}
 
 
+def test_what_tracked_a_run_does_not_tell_it_apart(finished_run: FinishedRun) -> None:
+    tracked = {"tracker": {"name": "csv", "csv": {}}}
+    paths = [
+        finished_run("a", [], objective={"name": "ae"}),
+        finished_run("b", [], objective={"name": "ae"}, **tracked),
+    ]
+    (found,) = compare(paths)
+    assert [(run.label, run.differing) for run in found.runs] == [("ae 1", {}), ("ae 2", {})]
+
+
 def test_labels_that_would_be_long_or_the_same_are_numbers(finished_run: FinishedRun) -> None:
     many = {f"option_{letter}": 1.0 for letter in "abcd"}
     paths = [

@@ -14,16 +14,15 @@ from dimecli.plugin import Context, Measured, Metric, Split
 from dimecli.registry import make
 
 if TYPE_CHECKING:
-    from dimecli.evaluation.information import Bound
     from dimecli.evaluation.posterior import Inferred
     from dimecli.evaluation.subject import Subject
     from dimecli.run.run import Run
 
-Estimator = Literal["lower", "upper", "infonce", "mine", "ksg"]
+Estimator = Literal["lower", "upper", "infonce", "mine", "f-dual", "ksg"]
 
 _FITTED, _LEAST = 20_000, 20  # samples that critics and the density of the upper bound are fitted to, at most and least
 _DENSITY, _STEPS = "flow", 1000
-_NEIGHBOURS = 4_000  # samples of which all distances are computed
+_NEIGHBOURS = 4_000  # samples of which all pairs are looked at
 _FEW = 4  # dimensions in which nearest neighbours are to be believed
 _NEAR = 0.95  # share of log N from which on a bound says no more than that
 
@@ -36,7 +35,7 @@ class MI(Metric):
       fitted to codes of other samples.
     * `mi/infonce` and `mi/mine`: lower bounds by critics (van den Oord et al., 2018; Belghazi et al., 2018) that are
       fitted to other samples; the first is at most log N, too. They need no log q(z|x); where that is
-      known, `mi/lower` is the better infonce.
+      known, `mi/lower` is the better infonce. `mi/f-dual` is InfoMax-VAE's other bound, with the critic of `mine`.
     * `mi/ksg`: from nearest neighbours (Kraskov et al., 2004); in more than some 4 dimensions it says far too little.
 
     In place of x, critics and neighbours see the numbers that the encoder makes q(z|x) of, where these are fewer:
@@ -80,10 +79,10 @@ class MI(Metric):
         if "lower" in chosen:
             assert pairs.posterior is not None
             yield _measured("lower", population_bound(pairs.posterior, pairs.z), len(pairs.z), noise)
-        if not chosen.isdisjoint(("upper", "infonce", "mine")):
+        if not chosen.isdisjoint(("upper", "infonce", "mine", "f-dual")):
             yield from self._fitted(subject, pairs, chosen, noise)
         if "ksg" in chosen:
-            yield self._ksg(subject, pairs, noise)
+            yield self._ksg(subject, noise)
 
     def _chosen(self, subject: Subject, pairs: Inferred) -> set[Estimator]:
         """The estimates to make; those that were asked for have to be possible."""
@@ -104,8 +103,6 @@ class MI(Metric):
         self, subject: Subject, pairs: Inferred, chosen: set[Estimator], noise: dict[str, Any]
     ) -> Iterator[Measured]:
         """Bounds by a density or by critics, which are fitted to samples of another split."""
-        from dimecli.evaluation.information import critic_bound, donsker_varadhan, fit_critic, info_nce
-
         split: Split = "validation" if subject.split == "train" else "train"
         others = self._others(subject, split)
         conditions = {"fitted_on": split, "fitted": len(others.z), **noise}
@@ -115,11 +112,8 @@ class MI(Metric):
             with torch.no_grad():
                 value = (pairs.log_prob - fitted.log_prob(pairs.z)).double().mean().item()
             yield _measured("upper", value, len(pairs.z), {"density": _DENSITY, **conditions})
-        bounds: dict[Estimator, Bound] = {"infonce": info_nce, "mine": donsker_varadhan}
         remark = "A critic's lower bound: the information may be more."
-        for name in [name for name in bounds if name in chosen]:
-            critic = fit_critic(bounds[name], others.features, others.z, subject.rng(f"mi {name}"))
-            value = critic_bound(bounds[name], critic, pairs.features, pairs.z)
+        for name, value in _by_critics(subject, pairs, others, chosen):
             measured = _measured(name, value, len(pairs.z), conditions, remark)
             yield measured
             remark = "" if measured.remark == remark else remark  # once is enough
@@ -135,16 +129,41 @@ class MI(Metric):
             raise UserError(f"mi fits to samples of {split}, and needs {_LEAST}; there are {len(x)}")
         return infer(run, x, subject.rng(f"mi codes of {split}", run.device), self.noise)
 
-    def _ksg(self, subject: Subject, pairs: Inferred, noise: dict[str, Any]) -> Measured:
+    def _ksg(self, subject: Subject, noise: dict[str, Any]) -> Measured:
         from dimecli.evaluation.information import ksg
+        from dimecli.evaluation.posterior import infer
+        from dimecli.run.reconstruct import choose
 
-        some = torch.randperm(len(pairs.z), generator=subject.rng("mi ksg"))[:_NEIGHBOURS]
-        x, z = pairs.features[some], pairs.z[some]
+        run = subject.run
+        few = choose(len(run.samples(subject.split)), min(subject.n, _NEIGHBOURS), subject.seed)
+        data = subject.data[torch.isin(subject.indices, few)]  # the same ones, however many there are
+        pairs = infer(run, data, subject.rng("mi ksg", run.device), self.noise)
+        x, z = pairs.features, pairs.z
         remark = ""
         if max(x.shape[1], z.shape[1]) > _FEW:
             remark = f"In {x.shape[1]} and {z.shape[1]} dimensions it says far too little (a quarter, in 16 and 16)."
         conditions = {"neighbours": self.neighbours, **noise}
         return _measured("ksg", ksg(x, z, self.neighbours), len(x), conditions, remark)
+
+
+def _by_critics(
+    subject: Subject, pairs: Inferred, others: Inferred, chosen: set[Estimator]
+) -> Iterator[tuple[Estimator, float]]:
+    """Lower bounds of pairs by critics that are fitted to others; `mine` and `f-dual` share one."""
+    from dimecli.evaluation import information as of
+
+    if "infonce" in chosen:
+        critic = of.fit_critic(of.info_nce, others.features, others.z, subject.rng("mi infonce"))
+        yield "infonce", of.critic_bound(of.info_nce, critic, pairs.features, pairs.z)
+    if chosen.isdisjoint(("mine", "f-dual")):
+        return
+    critic = of.fit_critic(of.donsker_varadhan, others.features, others.z, subject.rng("mi mine"))
+    if "mine" in chosen:
+        yield "mine", of.critic_bound(of.donsker_varadhan, critic, pairs.features, pairs.z)
+    if "f-dual" in chosen:
+        some = slice(_NEIGHBOURS)
+        moved = of.calibrated(critic, others.features[some], others.z[some])
+        yield "f-dual", of.critic_bound(of.f_dual, moved, pairs.features, pairs.z)
 
 
 def _measured(name: Estimator, value: float, n: int, conditions: dict[str, Any], remark: str = "") -> Measured:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from dimecli.lazy import torch
 from dimecli.plugin import Measured, Metric
 
 if TYPE_CHECKING:
@@ -40,10 +39,12 @@ class NLL(Metric):
     def measure(self, subject: Subject) -> Iterator[Measured]:
         """Of some of the split's samples."""
         from dimecli.evaluation.posterior import nll
+        from dimecli.run.reconstruct import choose, observed
 
-        data, spec = subject.data, subject.run.model.spec
-        x = data[torch.randperm(len(data), generator=subject.rng("nll samples"))[: self.images]]
-        nats = nll(subject.run, x, subject.rng("nll", subject.run.device), self.draws)
+        run, spec = subject.run, subject.run.model.spec
+        few = choose(len(run.samples(subject.split)), min(subject.n, self.images), subject.seed)
+        x = observed(run, subject.split, few, subject.seed)  # the same ones, however many the others are of
+        nats = nll(run, x, subject.rng("nll", subject.run.device), self.draws)
         conditions = {"n": len(x), "draws": self.draws, "likelihood": spec.likelihood.name}
         error = nats.std(correction=0).item() / math.sqrt(len(x))
         remark = f"In expectation an upper bound; the standard error over the samples is {error:.2g} nats."

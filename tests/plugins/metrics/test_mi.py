@@ -51,12 +51,13 @@ def test_estimates_surround_the_truth(correlated: TinyRun) -> None:
     assert found["lower"].value == pytest.approx(INFORMATION, abs=error)
     assert found["ksg"].value == pytest.approx(INFORMATION, abs=error)
     assert INFORMATION - error < found["upper"].value < INFORMATION + 0.1
-    for name in ("infonce", "mine"):
+    for name in ("infonce", "mine", "f-dual"):
         assert 0.6 * INFORMATION < found[name].value < INFORMATION + error
     fitted = {"n": 600, "fitted_on": "train", "fitted": 600}
     assert found["lower"].conditions == {"n": 600}
     assert found["upper"].conditions == {"density": "flow", **fitted}
-    assert found["mine"].conditions == found["infonce"].conditions == fitted
+    assert found["mine"].conditions == found["infonce"].conditions == found["f-dual"].conditions == fitted
+    assert found["f-dual"].value <= found["mine"].value, "InfoMax-VAE's bounds, of one critic"
     assert found["ksg"].conditions == {"n": 600, "neighbours": 5}
     remarks = [name for name, one in found.items() if one.remark]
     assert remarks == ["infonce"], "once, that critics give lower bounds"
@@ -135,13 +136,22 @@ class Opaque(LatentVariableModel):
 def test_a_posterior_that_is_not_known_at_other_codes(tiny: dict[str, TinyRun]) -> None:
     run = tiny["deterministic codes of images"]
     run.model = Opaque(run.model.spec, run.model.encoder, run.model.decoder, 3)
-    assert set(by_name(MI().measure(Subject(run)))) == {"upper", "infonce", "mine", "ksg"}
+    assert set(by_name(MI().measure(Subject(run)))) == {"upper", "infonce", "mine", "f-dual", "ksg"}
     with pytest.raises(UserError) as told:
         list(MI(estimators=("ksg", "lower")).measure(Subject(run)))
     assert str(told.value) == (
         "--estimators lower: it needs the density of each posterior at the codes of all others, which those of this "
-        "run do not have in closed form; allowed: infonce, ksg, mine, upper"
+        "run do not have in closed form; allowed: f-dual, infonce, ksg, mine, upper"
     )
+
+
+def test_numbers_of_a_few_samples_do_not_depend_on_how_many_there_are(
+    tiny: dict[str, TinyRun], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tiny["variational codes of vectors"]
+    monkeypatch.setattr("dimecli_plugins.metrics.mi._NEIGHBOURS", 20)
+    found = [list(MI(estimators=("ksg",)).measure(Subject(run, n=n))) for n in (20, 37, 60)]
+    assert found[0] == found[1] == found[2]
 
 
 def test_too_few_samples(tiny: dict[str, TinyRun], monkeypatch: pytest.MonkeyPatch) -> None:

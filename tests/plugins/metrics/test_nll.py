@@ -44,3 +44,9 @@ def test_not_above_the_negative_bound(tiny: dict[str, TinyRun]) -> None:
 def test_deterministic_codes_have_none(tiny: dict[str, TinyRun]) -> None:
     for of in ("deterministic", "spherical"):
         assert NLL().refusal(tiny[f"{of} codes of images"]) == "the codes are deterministic: there is no q(z|x)"
+
+
+def test_which_samples_do_not_depend_on_how_many_others_there_are(tiny: dict[str, TinyRun]) -> None:
+    run = tiny["variational codes of images"]
+    found = [list(NLL(draws=3, images=10).measure(Subject(run, n=n))) for n in (10, 33, 60)]
+    assert found[0] == found[1] == found[2]
