@@ -77,10 +77,10 @@ def several(named: Sequence[str] | None, runs: Path) -> list[Path]:
     Raises:
         UserError: there is no such run, or none at all.
     """
-    from dimecli.run.folder import find_run, list_runs
+    from dimecli.run.folder import find_runs, list_runs
 
     if named:
-        return [find_run(name, runs) for name in named]
+        return find_runs(named, runs)
     if found := [runs / row["run"] for row in list_runs(runs) if row["state"] == "finished"]:
         return found
     raise UserError(f"no finished run in {runs}; train one first: dime train")
@@ -101,6 +101,8 @@ def _print(comparisons: Sequence[Comparison]) -> None:
             print(one_line(f"all: {written(comparison.shared)}"))
         for number, note in enumerate(comparison.notes, 1):
             print(one_line(f"[{number}] {note}"))
+        if any(row.best for row in comparison.rows):
+            print("* the best value; how far chance moves it, further seeds tell")
 
 
 def _tell(comparisons: Sequence[Comparison], reporter: Reporter) -> None:

@@ -76,4 +76,4 @@ def tell(done: Study, run: Path, reporter: Reporter) -> None:
         reporter.say(f"Warning: {len(invalid)} of {result.calls} evaluations are invalid, mostly: {most}")
     reporter.say(f"Wrote {', '.join(map(str, done.files))}")
     again = f"dime bo {shlex.quote(str(run))} --search {'bo' if done.name != 'bo' else 'evolve'}"
-    reporter.say(f"Next: {again}, to compare; 'dime plugins' lists every search")
+    reporter.say(f"Next, to compare: {again}; 'dime plugins' lists every search")

@@ -67,7 +67,7 @@ def nearest(
         + "".join(f"; wrote {file}" for file in result["files"])
     )
     again = f"dime evaluate {shlex.quote(str(path))} --metric nearest --density {name}"
-    reporter.say(f"Next: {again}, to see how far samples are that it was not trained on")
+    reporter.say(f"Next, to see how far held-out data are: {again}")
     if not json:
         for file in result["files"]:
             show(Path(file), reporter)

@@ -61,12 +61,11 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """Writes the page and says where it is, and which parts could not be made."""
-    from dimecli.run.folder import find_run
+    from dimecli.run.folder import find_run, find_runs
 
     reporter = Reporter(quiet)
     density, settings = parsed.settings("density"), parsed.settings("report")
-    named: Sequence[str | None] = run or [None]
-    paths = list(dict.fromkeys(find_run(name, runs) for name in named))
+    paths = list(dict.fromkeys(find_runs(run, runs) if run else [find_run(None, runs)]))
     if dry_run:
         print_json({"density": {"name": entry_of(density).name, **density.options()}, "report": settings.options()})
         reporter.say(f"Would report on {', '.join(map(str, paths))}")

@@ -77,7 +77,7 @@ def sample(
     reporter.say(f"Wrote {result['n']} samples of {path.name}, density {name}: {', '.join(result['files'])}")
     other = "gaussian" if name == "gmm" else "gmm"
     again = f"dime sample {shlex.quote(str(path))} --density {other}"
-    reporter.say(f"Next: {again}, to compare; 'dime plugins' lists every density")
+    reporter.say(f"Next, to compare: {again}; 'dime plugins' lists every density")
 
 
 def build(words: Sequence[str]) -> Callable[..., None]:

@@ -65,15 +65,23 @@ def kernel_distance(
 def frechet_distances(metric: str, subject: Subject, extractor: Extractor) -> Iterator[Measured]:
     """The Fréchet distances of all that is compared with the data, as numbers of a metric."""
     reference = features(subject, extractor, "data")
-    for part, found, conditions in compared(subject, extractor):
+    _check(reference, reference)
+    sets = list(compared(subject, extractor))
+    floor = next((found for part, found, _ in sets if part == "floor"), reference[:0])
+    order = torch.randperm(len(floor), generator=subject.rng(f"{metric} floor"))
+    for part, found, conditions in sets:
         n, needed = min(len(found), len(reference)), reference.shape[1] + 1
-        few = f"Mostly bias: {n} samples are too few for a covariance of {needed - 1} features; take {needed} or more."
+        remark = _FLOOR if part == "floor" else ""
+        if n < needed:
+            remark = f"Mostly bias: {n} samples are too few to tell the covariance of {needed - 1} features."
+        elif len(found) < len(floor):
+            remark = f"As many real training samples get {frechet(floor[order[: len(found)]], reference):.4g}."
         yield Measured(
             f"{metric}[{extractor.name}]/{part}",
             frechet(found, reference),
             None if part == "floor" else "lower",
             conditions=conditions,
-            remark=few if n < needed else _FLOOR if part == "floor" else "",
+            remark=remark,
         )
 
 
@@ -83,15 +91,14 @@ def kernel_distances(
     """The kernel distances of all that is compared with the data, as numbers of a metric."""
     reference = features(subject, extractor, "data")
     for part, found, conditions in compared(subject, extractor):
-        size = min(subset_size, len(found), len(reference))
-        count = 1 if size == len(found) == len(reference) else subsets  # each would be of all samples
-        mean, std = kernel_distance(found, reference, subject.rng(f"{metric} subsets of {part}"), count, size)
+        size = max(2, min(subset_size, len(found) // 2, len(reference) // 2))  # larger ones would be nearly the same
+        mean, std = kernel_distance(found, reference, subject.rng(f"{metric} subsets of {part}"), subsets, size)
         yield Measured(
             f"{metric}[{extractor.name}]/{part}",
             mean,
             None if part == "floor" else "lower",
-            conditions={**conditions, "subsets": count, "subset_size": size},
-            remark=f"Standard deviation over the subsets: {std:.2g}." if count > 1 else "",
+            conditions={**conditions, "subsets": subsets, "subset_size": size},
+            remark=f"Standard deviation over the subsets: {std:.3g}.",
         )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dimecli.errors import DimeError
-from dimecli.evaluation.record import Entry, keep
+from dimecli.evaluation.record import Entry, keep, kept
 from dimecli.evaluation.subject import Subject
 from dimecli.plugin import Metric
 from dimecli.registry import entry_of
@@ -71,6 +71,7 @@ def _measure(subject: Subject, metric: Metric) -> list[Entry]:
         DimeError: there are none, one is not finite, or they cannot be written.
     """
     run, entry = subject.run, entry_of(metric)
+    kept(run.path, run.record["weights"])  # a damaged file is told before any work
     given = {"split": subject.split, "seed": subject.seed}
     entries = [Entry.of(one, given, entry.origin, run.record["weights"]) for one in metric.measure(subject)]
     if not entries:

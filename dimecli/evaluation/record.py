@@ -89,7 +89,7 @@ def kept(path: Path, weights: str) -> list[Entry]:
             entry = _ENTRY.validate_json(json.dumps({"name": fields.pop("metric"), **fields}), strict=True)
             entry = Entry.of(entry, {}, entry.origin, entry.weights)
         except (DimeError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-            raise DimeError(f"{file}:{number}: damaged: {_cause(error)}") from error
+            raise DimeError(f"{file}:{number}: damaged: {_cause(error)}; delete that line") from error
         if entry.weights == weights:
             found.pop(entry.key, None)  # the newest is the last
             found[entry.key] = entry

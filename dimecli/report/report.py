@@ -14,6 +14,7 @@ from dimecli.report.compare import compare
 from dimecli.report.one import one
 from dimecli.report.seen import Seen
 from dimecli.report.several import several
+from dimecli.run.folder import PAGE
 from dimecli.run.run import Run
 
 
@@ -59,7 +60,7 @@ def report(
         folder, page = runs[0].path, one(seen[runs[0].path])
     else:
         folder, page = _around(list(seen)), several(compare(seen), seen)
-    file = page.write(output or folder / "report.html")
+    file = page.write(output or folder / PAGE)
     return Report(file, {section.title: section.reason for section in page.sections if section.reason})
 
 

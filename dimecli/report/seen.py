@@ -81,7 +81,8 @@ class Seen:
     @property
     def sampling(self) -> str:
         """What the samples were drawn from."""
-        conditions = {key: value for key, value in self.drawn.conditions.items() if key not in _OWN}
+        other = _OWN if self.modality == "sentence" else _OWN | {"reserve"}  # which is of derivations
+        conditions = {key: value for key, value in self.drawn.conditions.items() if key not in other}
         return f"{len(self.drawn.x)} samples: {written(dict(flat(conditions)))}"
 
     @cached_property

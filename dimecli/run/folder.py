@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import shutil
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from dimecli.run.lock import is_locked
 from dimecli.run.record import Record, check
 
 SCHEMA = 1
+PAGE = "report.html"
 
 
 def runs_folder(runs: str | Path | None = None) -> Path:
@@ -154,8 +156,20 @@ def find_run(run: str | None, runs: Path, grammar: str | None = None) -> Path:
     for path in (runs / run, Path(run)):
         if _is_run(path):
             return path
+    if Path(run).is_file():
+        raise UserError(f"{run} is a file; allowed: the name of a run, or its folder")
     known = [row["run"] for row in list_runs(runs)]
     raise UserError(f"no run '{run}' in {runs}.{did_you_mean(run, known)}")
+
+
+def find_runs(named: Sequence[str], runs: Path) -> list[Path]:
+    """The folders of runs by their names or paths; a page of `dime report` beside them, as in `runs/*`, is left out.
+
+    Raises:
+        UserError: there is no such run, or only pages were named.
+    """
+    pages = [name for name in named if Path(name).name == PAGE and Path(name).is_file()]
+    return [find_run(name, runs) for name in named if name not in pages or len(pages) == len(named)]
 
 
 def remove_run(path: Path) -> None:

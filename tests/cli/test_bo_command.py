@@ -71,7 +71,7 @@ def test_the_problem_of_the_grammar_is_searched_and_compared(dime: Dime, run: st
     table = {line.split()[0]: line.split() for line in ran.out.split("\n\n")[1].splitlines()[1:]}
     assert list(table) == ["bo", "random", "pcfg"]
     assert table["bo"][1:3] == [f"{best['value']:.6g}", str(len(rounds))]
-    assert f"Next: dime bo {Path('runs', run)} --search evolve" in ran.err
+    assert f"Next, to compare: dime bo {Path('runs', run)} --search evolve" in ran.err
 
 
 def test_json_keeps_its_promise(dime: Dime, run: str) -> None:

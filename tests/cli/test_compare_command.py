@@ -56,6 +56,7 @@ def test_two_runs(dime: Dime, runs: Path) -> None:
         "all: split test",
         "[1] n 10",
         "[2] n 5",
+        "* the best value; how far chance moves it, further seeds tell",
     ]
     assert ran.err.splitlines() == [
         "An empty cell: not measured under these conditions, or not defined; dime evaluate RUN measures",

@@ -94,7 +94,7 @@ def test_a_dry_run_draws_nothing(dime: Dime, asked: list[Any]) -> None:
 def test_a_suggested_command_can_be_pasted(dime: Dime, asked: list[Any], tmp_path: Path) -> None:
     (tmp_path / "runs").rename(tmp_path / "my runs")
     ran = dime("sample", "--runs", "my runs", "--density", "flat")
-    assert f"Next: dime sample '{Path('my runs/run-1')}' --density gmm, to compare" in ran.err
+    assert f"Next, to compare: dime sample '{Path('my runs/run-1')}' --density gmm" in ran.err
 
 
 def test_sentences_are_printed_and_their_rates_told(dime: Dime, asked: list[Any]) -> None:

@@ -229,3 +229,11 @@ def test_an_interruption_is_no_failure_of_a_metric(run: TinyRun, metrics: dict[s
     with pytest.raises(KeyboardInterrupt):
         evaluate(subject, {name: metrics[name] for name in ("last", "first")})
     assert [entry.name for entry in kept(run.path, run.record["weights"])] == ["last/a", "last/b"]
+
+
+def test_a_damaged_record_is_told_before_any_work(run: TinyRun, metrics: dict[str, Metric]) -> None:
+    file = run.path / "metrics.jsonl"
+    file.write_text("{}\n")
+    with pytest.raises(DimeError, match=r"metrics\.jsonl:1: damaged: .*; delete that line$"):
+        evaluate(Subject(run), metrics)
+    assert file.read_text() == "{}\n"

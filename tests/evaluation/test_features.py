@@ -45,6 +45,16 @@ def test_names_conditions_and_directions(run: TinyRun) -> None:
     assert rows[3].remark.startswith("The floor: n real training samples;")
 
 
+def test_a_part_of_fewer_samples_stands_beside_a_floor_of_as_many(run: TinyRun) -> None:
+    subject = Subject(run, n=100)
+    rows = {row.name.partition("/")[2]: row for row in frechet_distances("fd", subject, VALUES)}
+    assert (rows["floor"].conditions["n"], rows["reconstruction"].conditions["n"]) == (100, 60)
+    told = rows["reconstruction"].remark
+    assert told.startswith("As many real training samples get ")
+    assert 0 < float(told.split()[-1].rstrip(".")) < rows["reconstruction"].value
+    assert rows["samples"].remark == ""
+
+
 def test_a_part_is_what_its_name_says(run: TinyRun) -> None:
     subject = Subject(run, n=1000, seed=3)
     data = {part: features(subject, VALUES, part) for part in ("data", "reconstruction", "floor")}
@@ -105,11 +115,10 @@ def test_a_shared_part_is_timed_without_those_that_it_needs(run: TinyRun, monkey
 
 
 def test_subsets_are_as_large_as_the_data_allow(run: TinyRun) -> None:
-    whole = list(kernel_distances("kd", Subject(run, n=50), VALUES, 3, 1000))
-    assert {(row.conditions["subsets"], row.conditions["subset_size"], row.remark) for row in whole} == {(1, 50, "")}
-    rows = list(kernel_distances("kd", Subject(run, n=100), VALUES, 3, 1000))  # samples and floor; the splits have 60
-    assert [row.conditions["subsets"] for row in rows] == [3, 1, 1, 3]
-    assert all(row.conditions["subset_size"] == 60 for row in rows)
+    rows = list(kernel_distances("kd", Subject(run, n=100), VALUES, 3, 20))
+    assert {row.conditions["subset_size"] for row in rows} == {20}
+    rows = list(kernel_distances("kd", Subject(run, n=100), VALUES, 3, 1000))  # half of the 60 samples of the split
+    assert {(row.conditions["subsets"], row.conditions["subset_size"]) for row in rows} == {(3, 30)}
     assert rows[0].remark.startswith("Standard deviation over the subsets: ")
     again = list(kernel_distances("kd", Subject(run, n=100), VALUES, 3, 1000))
     other = list(kernel_distances("kd", Subject(run, n=100, seed=1), VALUES, 3, 1000))
@@ -135,9 +144,7 @@ def test_numbers_under_different_settings_never_compare(run: TinyRun) -> None:
 
 def test_too_few_samples_for_a_covariance_are_told_beside_the_number(run: TinyRun) -> None:
     rows = list(frechet_distances("fd", Subject(run, n=5), VALUES))  # 5 features
-    assert {row.remark for row in rows} == {
-        "Mostly bias: 5 samples are too few for a covariance of 5 features; take 6 or more."
-    }
+    assert {row.remark for row in rows} == {"Mostly bias: 5 samples are too few to tell the covariance of 5 features."}
     assert "bias" not in " ".join(row.remark for row in frechet_distances("fd", Subject(run, n=6), VALUES))
 
 

@@ -89,7 +89,7 @@ def test_a_damaged_line_is_named(tmp_path: Path, change: dict[str, Any], said: s
         file.write(f"{line}\n")
     with pytest.raises(DimeError) as caught:
         kept(tmp_path, "w")
-    assert str(caught.value) == f"{tmp_path / FILE}:2: damaged: {said}"
+    assert str(caught.value) == f"{tmp_path / FILE}:2: damaged: {said}; delete that line"
 
 
 @pytest.mark.parametrize("line", ["", "no JSON", "[]", "5", "{}", '{"value": 1}', "\x00", "[" * 100_000])

@@ -80,6 +80,7 @@ def test_images(trained: dict[str, Path], tmp_path: Path, read_page: Any) -> Non
     assert "a & b" in found.sections["Make it again"]
     assert "lambda" in found.sections["Settings"]
     assert "9 samples: density gmm" in found.sections["Samples"]
+    assert "reserve" not in found.sections["Samples"], "it is of derivations of a grammar"
     assert (run.path / "figures" / "curves.png").is_file()
 
 

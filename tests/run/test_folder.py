@@ -10,6 +10,7 @@ from dimecli.errors import DimeError, UserError
 from dimecli.run.folder import (
     create_run,
     find_run,
+    find_runs,
     list_runs,
     newest_run,
     read_record,
@@ -60,6 +61,16 @@ def test_newest_finished_run_by_default(tmp_path: Path) -> None:
     assert find_run(str(paths[0]), tmp_path / "elsewhere") == paths[0]
     with pytest.raises(UserError, match=f"Did you mean '{paths[0].name}'"):
         find_run(paths[0].name.replace("digits", "digit"), tmp_path)
+
+
+def test_a_page_beside_the_runs_is_none_of_them(tmp_path: Path) -> None:
+    run, page = make(tmp_path), tmp_path / "report.html"
+    page.write_text("<html>")
+    assert find_runs([str(run), str(page)], tmp_path) == [run], "as runs/* names them"
+    with pytest.raises(UserError, match=r"report\.html is a file; allowed: the name of a run, or its folder"):
+        find_runs([str(page)], tmp_path)
+    with pytest.raises(UserError, match=r"run\.json is a file"):
+        find_runs([str(run), str(run / "run.json")], tmp_path)
 
 
 def sentences(runs: Path, grammar: str, **changes: Any) -> Path:

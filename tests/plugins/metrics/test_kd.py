@@ -21,7 +21,7 @@ def test_subsets_are_conditions(tmp_path: Path) -> None:
     assert {(row.conditions["subsets"], row.conditions["subset_size"]) for row in rows} == {(7, 20)}
     mean, std = kernel_distance(subject.samples.x, subject.data, subject.rng("kd subsets of samples"), 7, 20)
     assert rows[0].value == mean
-    assert rows[0].remark == f"Standard deviation over the subsets: {std:.2g}."
+    assert rows[0].remark == f"Standard deviation over the subsets: {std:.3g}."
 
 
 @pytest.mark.parametrize(("option", "value"), [("subsets", 0), ("subset_size", 1)])
