@@ -40,8 +40,12 @@ def evaluate(subject: Subject, metrics: Mapping[str, Metric]) -> Evaluation:
     Args:
         subject: What is measured.
         metrics: By their names.
+
+    Raises:
+        DimeError: the numbers that the run has are damaged, told before any work.
     """
     done = Evaluation()
+    kept(subject.run.path, subject.run.record["weights"])
     with subject.reporter.progress("measuring", len(metrics), "metric", transient=True) as bar:
         for number, (name, metric) in enumerate(metrics.items()):
             bar.update(number)
@@ -71,7 +75,6 @@ def _measure(subject: Subject, metric: Metric) -> list[Entry]:
         DimeError: there are none, one is not finite, or they cannot be written.
     """
     run, entry = subject.run, entry_of(metric)
-    kept(run.path, run.record["weights"])  # a damaged file is told before any work
     given = {"split": subject.split, "seed": subject.seed}
     entries = [Entry.of(one, given, entry.origin, run.record["weights"]) for one in metric.measure(subject)]
     if not entries:
