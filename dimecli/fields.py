@@ -43,7 +43,7 @@ class Form:
     def label(self) -> str:
         """The form in a few letters, such as `int`, `float|none`, `best|last` or `int,int,...`."""
         one = "|".join(map(str, self.choices)) or self.item.__name__.lower()
-        several = f"{one},{one},..." if self.many else one
+        several = (f"{one},..." if self.choices else f"{one},{one},...") if self.many else one
         return f"{several}|none" if self.optional and not self.is_flag else several
 
     def parse(self, text: str) -> Any:
