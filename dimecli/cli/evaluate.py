@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 KINDS = ("metric", "density")
 _SLOW = 1.0  # seconds of which the user is told
+_MANY = 1000  # images that take long where each pixel is a step of its own
 
 
 class EvaluateSettings(Settings):
@@ -81,8 +82,11 @@ def _measure(path: Path, metrics: dict[str, Any], density: Any, settings: Any, r
 
     set_up(settings.threads)
     from dimecli import api
+    from dimecli.run.decoding import AUTO
 
     run = api.load_run(path, device=settings.device)
+    if run.model.spec.modality == "image" and AUTO.of(run.model).draws and settings.count > _MANY:
+        reporter.say(f"Note: this run makes images pixel after pixel, so -n {settings.count} takes long; try -n 500")
     return api.evaluate(
         run, metrics, density, n=settings.count, split=settings.split, seed=settings.seed, reporter=reporter
     )

@@ -132,7 +132,8 @@ def test_mistakes(on: Dime, line: str, says: str) -> None:
 def test_what_is_written_is_shown_unless_json_is_wanted(on: Dime, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[Path] = []
     command, run = line.split()
-    monkeypatch.setattr(f"dimecli.cli.{command}.show", lambda path, reporter: shown.append(path))
+    module = "reconstruct" if command == "reconstruct" else "picture"
+    monkeypatch.setattr(f"dimecli.cli.{module}.show", lambda path, reporter: shown.append(path))
     ran = on(command, run, "--json", "--quiet")
     (file,) = ran.json["files"]
     assert (ran.json["run"], ran.err, shown) == (run, "", [])
