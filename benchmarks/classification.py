@@ -30,6 +30,7 @@ the participation ratio of the test codes. Network `mlp`, 16 dimensions, 5 epoch
     dime-paper        9.8  90.7         89.6         84.6         86.6         96.9
     dime-authors      8.6  90.1         88.6         87.5         85.4         96.6
     dime-effective   14.8  90.2         89.5         86.3         86.2         97.0
+    dime-strong      15.7  88.0         87.3         84.4         84.3         96.8
     vae              10.9  90.8         89.7         89.6         87.3         97.1
     rae-l2            8.9  90.6         88.9         87.3         85.7         96.7
 
