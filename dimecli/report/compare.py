@@ -47,7 +47,7 @@ class Row:
 
     Args:
         name: The metric's name.
-        conditions: All of them, written out, `density.components` by `density.components`.
+        conditions: All of them, written out.
         entries: One for each run; None where it was not measured, or does not apply.
         differing: The conditions that tell it from another row of the same name.
         note: The number of its conditions among those of `Comparison.notes`; 0 where it has none of its own.

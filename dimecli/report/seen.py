@@ -148,13 +148,10 @@ class Seen:
 
     def neighbours(self) -> Iterator[Block]:
         """The training samples nearest to some samples: copies are seen by them."""
-        if self.modality == "vector":
-            yield Text("Vectors are compared with the training data by dime evaluate --metric nearest.")
-            return
         few = Drawn(self.drawn.x[:_ROWS], self.drawn.codes[:_ROWS], self.drawn.conditions)
         found = nearest(self.run, few, _NEIGHBOURS)
-        if self.modality == "image":
-            alt = "Samples, and the training images that are nearest to each"
+        if self.modality != "sentence":
+            alt = "Samples, and the training samples that are nearest to each"
             yield Pictures([picture(save_nearest(self.run, found), alt)])
             return
         first = found.neighbours(self.run)[:, 0]

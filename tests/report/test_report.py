@@ -99,6 +99,7 @@ def test_vectors(trained: dict[str, Path], tmp_path: Path, read_page: Any) -> No
     done = api.report([copied(trained, "vae", tmp_path)], n=9)
     found = read_page(done.file.read_text())
     assert (done.missing, list(found.sections)) == ({}, ONE)
+    assert 'alt="Samples, and the training samples that are nearest to each"' in done.file.read_text()
     assert "None yet: dime evaluate" in found.sections["Measurements"]
     assert "None yet: dime classify" in found.sections["Classification"]
 
@@ -125,7 +126,10 @@ def test_damage_is_told_and_the_rest_stands(trained: dict[str, Path], tmp_path: 
     done = api.report([run], density="sphere-uniform", n=4)
     found = read_page(done.file.read_text())
     assert list(found.sections) == ONE
-    assert set(done.missing) == {"Training", "Samples", "Measurements", "Classification"}
+    assert set(done.missing) == {
+        *("Training", "Samples", "Measurements", "Classification"),
+        "Nearest training samples",  # of the samples that cannot be drawn
+    }
     assert "history.jsonl:3: damaged" in found.sections["Training"]
     assert "reconstruction" in found.sections["Training"]  # what the record knows
     assert "metrics.jsonl:1: damaged" in found.sections["Measurements"]
