@@ -78,7 +78,8 @@ def report(
         reporter.say(f"Warning: {title}: {reason}")
     reporter.say(f"Wrote {done.file}")
     names = " ".join(shlex.quote(str(path)) for path in paths)
-    reporter.say(f"Next: open it in a browser; dime {'evaluate' if len(paths) == 1 else 'compare'} {names}")
+    following = "compare" if len(paths) > 1 else "" if (paths[0] / "metrics.jsonl").exists() else "evaluate"
+    reporter.say("Next: open it in a browser" + f"; dime {following} {names}" * bool(following))
 
 
 def build(words: Sequence[str]) -> Callable[..., None]:

@@ -86,7 +86,7 @@ def traverse(
     origin = codes.mean(0) if start is None else codes[start]
     if sphere:
         origin = F.normalize(origin, dim=0)
-    offsets = torch.linspace(-span, span, steps, dtype=torch.float64)
+    offsets = span * torch.arange(1 - steps, steps, 2, dtype=torch.float64) / (steps - 1)  # its middle is 0 exactly
     moved = torch.stack([moved_to(origin, int(d), mean[d] + offsets * std[d], sphere) for d in chosen])
     x = run.decode(moved.flatten(0, 1)).unflatten(0, moved.shape[:2])
     source = run.decode(origin[None])

@@ -119,3 +119,11 @@ def test_one_sample_has_no_standard_deviation(runs: dict[str, TinyRun], monkeypa
     monkeypatch.setattr(run, "codes", lambda split: torch.zeros(1, 3))
     with pytest.raises(UserError, match=r"^--split test: it has 1 sample; a standard deviation needs 2$"):
         traverse(run)
+
+
+@pytest.mark.parametrize("steps", [3, 5, 7, 9, 41])
+@pytest.mark.parametrize("span", [0.1, 3.0, 4.0])
+def test_the_middle_of_an_odd_number_of_steps_is_the_mean(runs: dict[str, TinyRun], steps: int, span: float) -> None:
+    found = traverse(runs["deterministic codes of vectors"], dimensions=1, steps=steps, span=span)
+    assert found.offsets[steps // 2] == 0
+    assert found.offsets.tolist() == pytest.approx(torch.linspace(-span, span, steps).tolist(), abs=1e-6)
