@@ -4,8 +4,8 @@ In Python:
 
     from dimecli import load_run, train
 
-    run = train("dime", dataset="digits", epochs=20)
-    images = run.sample(64, density="gmm").x
+    run = train(epochs=20)
+    images = run.sample(64).x
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ from typing import Any, TypeVar, cast
 import torch
 
 from dimecli.console import Reporter
-from dimecli.errors import UserError
+from dimecli.defaults import default
+from dimecli.errors import PluginError, UserError
 from dimecli.evaluation.classify import Classified
 from dimecli.evaluation.classify import classify as classify_codes
 from dimecli.evaluation.evaluate import Evaluation
@@ -29,7 +30,7 @@ from dimecli.plugin import (
     Split,
     Tracker,
 )
-from dimecli.registry import entry_of, make, names
+from dimecli.registry import entry_of, find, make, names
 from dimecli.report.compare import Comparison
 from dimecli.report.compare import compare as compare_runs
 from dimecli.report.report import Report, report
@@ -88,8 +89,8 @@ __all__ = [
 
 
 def train(
-    objective: Objective | str = "dime",
-    dataset: Dataset | str = "digits",
+    objective: Objective | str | None = None,
+    dataset: Dataset | str | None = None,
     network: Network | str | None = None,
     *,
     runs: Path | str | None = None,
@@ -101,7 +102,8 @@ def train(
     """Train a model and return its run.
 
     Args:
-        objective: A name, or a plugin with options, such as `make("objective", "dime", gamma=4.0)`.
+        objective: A name, or a plugin with options, such as `make("objective", "mine", latent_size=8)`; None takes
+            the default, that of `dime train`, here and for all plugins below.
         dataset: The same.
         network: The same; None takes the one that fits the dataset.
         runs: Folder for the run folder; default `$DIME_RUNS` or `runs`.
@@ -114,11 +116,11 @@ def train(
         UserError: a name, an option or the data is wrong.
         DimeError: training failed.
     """
-    data = _plugin("dataset", dataset)
+    data = _plugin("dataset", dataset or default("dataset"))
     experiment = Experiment(
-        _plugin("objective", objective),
+        _plugin("objective", objective or default("objective")),
         data,
-        _plugin("network", network or data.network),
+        _plugin("network", network or data.fitting_network()),
         _settings(settings, options),
         {entry_of(tracker).name: tracker for tracker in (_plugin("tracker", given) for given in trackers)},
     )
@@ -126,7 +128,7 @@ def train(
 
 
 def train_on(grammar: str, *, runs: Path | str | None = None, reporter: Reporter | None = None, **options: Any) -> Run:
-    """Train what `bo` searches best: DIME with codes in `SEARCHED` dimensions, on sentences of a grammar.
+    """Train what `bo` searches best: the default objective, codes in `SEARCHED` dimensions, sentences of a grammar.
 
     Args:
         grammar: A name or a file.
@@ -138,17 +140,17 @@ def train_on(grammar: str, *, runs: Path | str | None = None, reporter: Reporter
         UserError: there is no such grammar, or an option is wrong.
         DimeError: training failed.
     """
-    objective = make("objective", "dime", latent_size=SEARCHED)
-    sentences = make("dataset", "sentences", grammar=grammar)
+    objective = make("objective", default("objective"), latent_size=SEARCHED)
+    sentences = make("dataset", default("sentences"), grammar=grammar)
     return train(objective, sentences, runs=runs, reporter=reporter, **options)
 
 
 def bo(
     run: Run,
     problem: Problem | str | None = None,
-    search: Search | str = "bo",
+    search: Search | str | None = None,
     *,
-    density: Density | str = "gmm",
+    density: Density | str | None = None,
     executor: Executor | str | None = None,
     baselines: Sequence[str] = (),
     settings: SearchSettings | None = None,
@@ -161,7 +163,7 @@ def bo(
     Args:
         run: Of sentences of a grammar.
         problem: A name, or a plugin with options; None takes that of the grammar.
-        search: The same.
+        search: The same; None takes the default.
         density: The same; what random codes are drawn from.
         executor: The same; None takes this process where the problem is cheap, others where it is not.
         baselines: Names of searches that spend the same budget, to compare with.
@@ -182,9 +184,9 @@ def bo(
     return study(
         run,
         task,
-        _plugin("search", search),
-        _plugin("density", density),
-        _plugin("executor", executor or ("serial" if task.cheap else "processes")),
+        _plugin("search", search or default("search")),
+        _plugin("density", density or default("density")),
+        _plugin("executor", executor or default("here" if task.cheap else "elsewhere")),
         _one_of(SearchSettings, settings, options, "bo"),
         baselines,
         find_search(run.path) if resume else None,
@@ -195,7 +197,7 @@ def bo(
 def evaluate(
     run: Run,
     metrics: Mapping[str, Metric] | Sequence[str] | None = None,
-    density: Density | str = "gmm",
+    density: Density | str | None = None,
     *,
     n: int = 10_000,
     split: Split = "test",
@@ -207,7 +209,7 @@ def evaluate(
     Args:
         run: What to measure.
         metrics: Names, or plugins with options by their names; all that are installed by default.
-        density: A name, or a plugin with options; what samples are drawn from.
+        density: A name, or a plugin with options; what samples are drawn from. None takes the default.
         n: Samples to draw, and samples of the split to look at (all, where it has fewer).
         split: The samples to compare with.
         seed: Of the choice of samples and of all draws.
@@ -216,17 +218,17 @@ def evaluate(
     Raises:
         UserError: there is no such metric or density. What goes wrong with one metric is told in `failures`.
     """
-    if not isinstance(metrics, Mapping):
-        metrics = {
-            name: cast("Metric", make("metric", name)) for name in (names("metric") if metrics is None else metrics)
-        }
-    subject = Subject(run, density, n, split, seed, reporter or Reporter(quiet=True))
-    return evaluate_subject(subject, metrics)
+    told = reporter or Reporter(quiet=True)
+    if metrics is None:
+        metrics = _all_metrics(told)
+    elif not isinstance(metrics, Mapping):
+        metrics = {name: cast("Metric", make("metric", name)) for name in metrics}
+    return evaluate_subject(Subject(run, density, n, split, seed, told), metrics)
 
 
 def classify(
     run: Run,
-    classifier: Classifier | str = "linear",
+    classifier: Classifier | str | None = None,
     *,
     repeats: int = 5,
     seed: int = 0,
@@ -237,7 +239,7 @@ def classify(
 
     Args:
         run: Of samples that have classes.
-        classifier: A name, or a plugin with options.
+        classifier: A name, or a plugin with options; None takes the default.
         repeats: Fits, each with draws of its own; a classifier that draws nothing is fitted once.
         seed: Of the draws.
         standardize: Subtract the mean of the training codes, and divide by their standard deviation.
@@ -249,7 +251,7 @@ def classify(
     """
     return classify_codes(
         run,
-        _plugin("classifier", classifier),
+        _plugin("classifier", classifier or default("classifier")),
         repeats=repeats,
         seed=seed,
         standardize=standardize,
@@ -278,6 +280,17 @@ def resume(path: Path | str, *, reporter: Reporter | None = None) -> Run:
 def load_run(run: Path | str | None = None, *, runs: Path | str | None = None, device: str = "auto") -> Run:
     """A finished run by its path or name; without one, the newest in `runs`."""
     return Run(find_run(None if run is None else str(run), runs_folder(runs)), device)
+
+
+def _all_metrics(reporter: Reporter) -> dict[str, Metric]:
+    """Those that work, with their defaults; of deprecated ones nobody is warned, because nobody chose them."""
+    found: dict[str, Metric] = {}
+    for name in names("metric"):
+        try:
+            found[name] = cast("Metric", checked(find("metric", name).plugin, {}, f"metric '{name}'"))
+        except PluginError as error:
+            reporter.say(f"Warning: left out: {error}")
+    return found
 
 
 def _plugin(kind: str, given: Plugin | str) -> Any:

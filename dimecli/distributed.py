@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import os
+from contextvars import ContextVar
+from typing import Protocol
 
 from dimecli.lazy import torch
 
 
+class Group(Protocol):
+    """Processes that are only pretended: what a thread takes for the others, to check a loss without starting any."""
+
+    world: int
+    rank: int
+
+    def gather(self, x: torch.Tensor) -> torch.Tensor:
+        """The rows of all of them, as `dimecli.distributed.gather`."""
+
+
+pretended: ContextVar[Group | None] = ContextVar("pretended", default=None)
+"""The group that the running thread is in, where it is pretended; see `dimecli.testing.processes`."""
+
+
 def world() -> int:
     """Number of processes that train together; 1 unless torchrun started this one."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    group = pretended.get()
+    return int(os.environ.get("WORLD_SIZE", "1")) if group is None else group.world
 
 
 def rank() -> int:
     """Number of this process among them; process 0 writes and speaks."""
-    return int(os.environ.get("RANK", "0"))
+    group = pretended.get()
+    return int(os.environ.get("RANK", "0")) if group is None else group.rank
 
 
 def gather(x: torch.Tensor) -> torch.Tensor:
@@ -24,6 +42,8 @@ def gather(x: torch.Tensor) -> torch.Tensor:
     gradient, averaged over the processes as every gradient is, then equals that of one process
     that holds the whole batch. With one process this is the identity.
     """
+    if (group := pretended.get()) is not None:
+        return group.gather(x)
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return x
     from dimecli.nn.gather import Gather
@@ -53,6 +73,8 @@ def share_buffers(model: torch.nn.Module) -> None:
 
 def average(x: torch.Tensor) -> torch.Tensor:
     """The mean of `x` over all processes, without gradients."""
+    if (group := pretended.get()) is not None:
+        return group.gather(x.detach()[None]).mean(0)
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.all_reduce(x)
         x /= torch.distributed.get_world_size()

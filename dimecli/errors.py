@@ -24,6 +24,18 @@ class PluginError(DimeError):
     """A plugin cannot be used: the message names its distribution, version, module and the cause."""
 
 
+class PluginFailedError(PluginError):
+    """A plugin raised something while it worked, which is the cause of this."""
+
+
+class DeprecatedWarning(FutureWarning):
+    """A plugin or an option is there for a while only: the message says what to use in its place."""
+
+
+class ChangedWarning(UserWarning):
+    """A file is not any more what it was when a run was trained with it."""
+
+
 def did_you_mean(name: str, allowed: Iterable[str]) -> str:
     """The nearest of `allowed` as a question, and the first of them, to be put behind a sentence."""
     known = sorted(set(allowed))

@@ -40,7 +40,7 @@ def optional(module: str, asked: str, extra: str) -> Any:
 
     Args:
         module: Its name.
-        asked: What the user typed to need it, such as `--track wandb`.
+        asked: What the user typed to need it, such as `--track mine`.
         extra: The extra of dimecli that brings it.
 
     Raises:

@@ -3,38 +3,64 @@
 from __future__ import annotations
 
 import inspect
+import os
+import re
 import sys
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib.metadata import Distribution, EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, EntryPoints, entry_points
+from pathlib import Path
 from typing import Any
 
+from dimecli import loose
 from dimecli.errors import PluginError, UserError, did_you_mean
+from dimecli.fields import form_of, options_of
 from dimecli.plugin import API, KINDS, Plugin
-from dimecli.settings import checked
+from dimecli.settings import checked, warn_deprecated
+
+_files: list[Entry] = []
+"""The plugins of files that no distribution has."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One registered plugin, not imported yet."""
+    """One registered plugin, not imported yet.
+
+    Attributes:
+        distribution: Who ships it; of a plugin in a loose file, the file.
+        version: Of the distribution; of a loose file, the SHA-256 of its text.
+        file: The loose file, if it comes from one.
+    """
 
     kind: str
     name: str
     distribution: str
     version: str
     point: EntryPoint
+    file: Path | None = None
 
     @property
     def origin(self) -> str:
-        """Distribution and version, such as `dimecli 0.1.0`."""
+        """Distribution and version, such as `dimecli 0.1.0`, or `mine.py (sha256 3f2a9c01)`."""
+        if self.file is not None:
+            return f"{self.file.name} (sha256 {self.version[:8]})"
         return f"{self.distribution} {self.version}"
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What a run keeps of where a plugin came from."""
+        key = "file" if self.file else "distribution"
+        value = "sha256" if self.file else "version"
+        where = self.point.attr if self.file else self.point.value
+        return {key: self.distribution, value: self.version, "class": where, "api": self.plugin.api}
 
     @cached_property
     def plugin(self) -> type[Plugin]:
         """The plugin's class, imported now.
 
         Raises:
-            PluginError: it does not import, is no plugin of this kind, or is made for another API.
+            PluginError: it does not import, is no plugin of this kind, is made for another API, or has an
+                option that nobody can give, or that has no default.
         """
         try:
             loaded = self.point.load()
@@ -52,10 +78,16 @@ class Entry:
             )
         if missing := sorted(getattr(loaded, "__abstractmethods__", ())):
             raise PluginError(f"{self} lacks {', '.join(missing)}, which every {self.kind} must define")
+        for key, field in options_of(loaded).items():
+            try:
+                form_of(field)
+            except TypeError as error:
+                raise PluginError(f"{self}: option '{key}': {error}") from error
         return loaded
 
     def __str__(self) -> str:
-        return f"{self.kind} '{self.name}' of {self.origin} ({self.point.value})"
+        where = self.point.attr if self.file else self.point.value
+        return f"{self.kind} '{self.name}' of {self.origin} ({where})"
 
 
 def registered(kind: str) -> tuple[Entry, ...]:
@@ -65,8 +97,12 @@ def registered(kind: str) -> tuple[Entry, ...]:
 
 @cache
 def installed() -> dict[str, tuple[Entry, ...]]:
-    """Every plugin by its kind, of which `registered` gives one; reads a file of every distribution."""
-    points = entry_points()  # asked for one group it would read the files of all for each
+    """Every plugin by its kind, of which `registered` gives one; reads a file of every distribution.
+
+    Raises:
+        UserError: $DIME_PLUGINS names a distribution that has none.
+    """
+    points = _points()
     found: dict[str, tuple[Entry, ...]] = {}
     for kind, base in KINDS.items():
         entries = [
@@ -74,8 +110,82 @@ def installed() -> dict[str, tuple[Entry, ...]]:
             for point in points.select(group=base.group)
             if point.dist is not None
         ]
+        entries += [entry for entry in _files if entry.kind == kind]
         found[kind] = tuple(sorted(entries, key=lambda entry: (entry.name, entry.origin)))
     return found
+
+
+@cache
+def _points() -> EntryPoints:
+    """The entry points of all plugins, only those of the distributions that $DIME_PLUGINS names where it names any."""
+    groups = ("dimecli.defaults", *(base.group for base in KINDS.values()))
+    points = entry_points()  # asked for one group it would read the files of all for each
+    ours = [point for group in groups for point in points.select(group=group) if point.dist is not None]
+    wanted = [name.strip() for name in os.environ.get("DIME_PLUGINS", "").split(",") if name.strip()]
+    if wanted:
+        known = {_canonical(_origin(point.dist)[0]) for point in ours if point.dist}
+        for name in wanted:
+            if _canonical(name) not in known:
+                raise UserError(
+                    f"$DIME_PLUGINS: no distribution '{name}' with plugins is installed."
+                    f"{did_you_mean(_canonical(name), known)}"
+                )
+        allowed = {_canonical(name) for name in wanted}
+        ours = [point for point in ours if point.dist and _canonical(_origin(point.dist)[0]) in allowed]
+    return EntryPoints(ours)
+
+
+def points_of(group: str) -> list[tuple[str, EntryPoint]]:
+    """The entry points of a group that is no kind of plugin, each behind its origin; dimecli's own come first."""
+    points = [(*_origin(point.dist), point) for point in _points().select(group=group) if point.dist is not None]
+    points.sort(key=lambda point: (point[0] != "dimecli", point[0]))
+    return [(f"{distribution} {version}", point) for distribution, version, point in points]
+
+
+def forget() -> None:
+    """Makes the next look read the environment and the metadata of distributions again, without loose files."""
+    from dimecli import defaults
+
+    _files.clear()
+    for kept in (_points, installed, defaults._loaded):
+        kept.cache_clear()
+
+
+def _canonical(distribution: str) -> str:
+    """The name as packaging tools compare it: `Dime_More` is `dime-more`."""
+    return re.sub(r"[-_.]+", "-", distribution.strip()).lower()
+
+
+def add_file(file: Path | str) -> tuple[Entry, ...]:
+    """Registers the plugins that a Python file defines, each under its class's name: `SparseCodes` is `sparse-codes`.
+
+    Raises:
+        UserError: there is no such file, or no plugin in it.
+        PluginError: it raises while it is executed; names the line.
+    """
+    module = loose.load(Path(file))
+    path: Path = module.__dime_file__
+    entries = [
+        Entry(kind, name, str(path), module.__dime_hash__, _point(cls, name), path)
+        for kind, name, cls in loose.classes(module)
+    ]
+    if not entries:
+        bases = ", ".join(base.__name__ for base in KINDS.values())
+        raise UserError(f"--plugin {file}: it defines no plugin: a class whose base is one of {bases}")
+    _files[:] = [entry for entry in _files if entry.file != path] + entries
+    installed.cache_clear()
+    return tuple(entries)
+
+
+def drop_files() -> None:
+    """Undoes every `add_file`."""
+    if _files:
+        _files.clear()
+        installed.cache_clear()
+
+
+def _point(cls: type[Plugin], name: str) -> EntryPoint:
+    return EntryPoint(name, f"{cls.__module__}:{cls.__qualname__}", cls.group)
 
 
 @cache
@@ -98,26 +208,36 @@ def find(kind: str, name: str) -> Entry:
     """
     entries = [entry for entry in registered(kind) if entry.name == name]
     if not entries:
-        if not registered(kind):
+        if not any(installed().values()):
             raise UserError("no plugins are registered; install the project first: pip install -e .")
         others = [other for other in KINDS if name in names(other)]
         if others:
             raise UserError(f"no {kind} named '{name}', but a {others[0]}: --{others[0]} {name}")
         raise UserError(f"no {kind} named '{name}'.{did_you_mean(name, names(kind))}")
     if len(entries) > 1:
-        claims = " and ".join(f"{entry.origin} ({entry.point.value})" for entry in entries)
-        raise PluginError(f"{kind} '{name}' is claimed by {claims}; uninstall one of them")
+        claims = [f"{entry.origin} ({entry.point.value})" for entry in entries if not entry.file]
+        files = [entry.origin for entry in entries if entry.file]
+        cure = "give the class in the file another name" if files else "uninstall one of them"
+        raise PluginError(f"{kind} '{name}' is claimed by {' and '.join(claims + files)}; {cure}")
     return entries[0]
 
 
 def make(kind: str, name: str, **options: object) -> Any:
-    """A plugin with these options, such as `make("objective", "dime", gamma=4.0)`.
+    """A plugin with these options, such as `make("objective", "mine", latent_size=8)`.
 
     Raises:
         UserError: there is no such plugin, or an option is wrong; in one line.
         PluginError: the plugin cannot be used.
     """
-    return checked(find(kind, name).plugin, options, f"{kind} '{name}'")
+    plugin = find(kind, name).plugin
+    warn_if_deprecated(kind, name, plugin)
+    return checked(plugin, options, f"{kind} '{name}'")
+
+
+def warn_if_deprecated(kind: str, name: str, plugin: type[Plugin]) -> None:
+    """Warns whoever chose a plugin that is deprecated, and says what to use in its place."""
+    if plugin.deprecated:
+        warn_deprecated(f"{kind} '{name}'", f"use {plugin.deprecated}")
 
 
 def entry_of(plugin: Plugin) -> Entry:

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 
-from dimecli.errors import UserError, did_you_mean
+from dimecli.errors import DeprecatedWarning, UserError, did_you_mean
 
 
 class Settings(BaseModel):
     """Frozen options with bounds; unknown names, NaN and infinity are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, defer_build=True)
+
+    @classmethod
+    def model_rebuild(cls, *, _parent_namespace_depth: int = 2, **more: Any) -> bool | None:
+        """As pydantic's, which is called before the first instance is made, when a class has all that it needs.
+
+        Undoes that to read a deprecated field warns: not who reads an option is told, but who gives it.
+        """
+        done = super().model_rebuild(_parent_namespace_depth=_parent_namespace_depth + 1, **more)
+        for name, field in cls.model_fields.items():
+            if field.deprecated and name in vars(cls):
+                delattr(cls, name)
+        return done
 
     def options(self) -> dict[str, Any]:
         """The options under the names that users type (`lambda`, not `lam`), as JSON values, paths absolute."""
@@ -34,10 +48,27 @@ def checked(settings: type[_S], options: Mapping[str, Any], owner: str = "") -> 
     Raises:
         UserError: names the first option that is wrong, what is allowed and what was given.
     """
+    for name, field in settings.model_fields.items():
+        given = str(field.validation_alias or name)
+        if field.deprecated and not options.keys().isdisjoint((given, name)):
+            warn_deprecated(f"{owner}: " * bool(owner) + f"option '{given}'", replacement(field))
     try:
         return settings.model_validate(options)
     except ValidationError as error:
         raise UserError(f"{owner}: " * bool(owner) + first_error(error, settings)) from error
+
+
+def replacement(field: FieldInfo) -> str:
+    """What to do in place of giving a field that is deprecated, such as `use --new`; empty for any other."""
+    said = field.deprecated
+    if not said:
+        return ""
+    return "it will go" if said is True else said if isinstance(said, str) else said.message
+
+
+def warn_deprecated(what: str, instead: str) -> None:
+    """Warns in one line of something that is deprecated, whoever in Python called dimecli."""
+    warnings.warn(f"{what} is deprecated: {instead}", DeprecatedWarning, stacklevel=4)
 
 
 def first_error(error: ValidationError, settings: type[Settings]) -> str:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from dimecli.registry import installed
+from dimecli.registry import drop_files, forget
 
 # before torch is imported: the models are tiny, and threads that wait for each other cost more than they do
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -75,11 +75,12 @@ def dime(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # Typer sets its own
     monkeypatch.setenv("COLUMNS", "200")
-    for name in ("DIME_RUNS", "DIME_DATA", "FORCE_COLOR", "GITHUB_ACTIONS"):
+    for name in ("DIME_RUNS", "DIME_DATA", "DIME_PLUGINS", "FORCE_COLOR", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)
 
     def call(*words: str) -> Ran:
         code = run(words)
+        drop_files()  # a line is a process of its own
         out, err = capsys.readouterr()
         return Ran(code, out, err)
 
@@ -105,9 +106,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
             (site / f"{module}.py").write_text(source)
             monkeypatch.delitem(sys.modules, module, raising=False)
         importlib.invalidate_caches()
-        installed.cache_clear()
+        forget()
 
     yield add
-    installed.cache_clear()
+    forget()
     for module in [name for name, module in sys.modules.items() if str(site) in str(getattr(module, "__file__", ""))]:
         del sys.modules[module]

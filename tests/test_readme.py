@@ -32,6 +32,18 @@ COMMANDS = sorted(
 )
 
 
+MINE = """
+from dimecli.plugin import Objective
+
+def score(sentence):
+    return len(sentence)
+
+class SparseCodes(Objective):
+    'Sparse.'
+    def loss(self, model, x, rng): ...
+"""
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("readme") / "runs"
@@ -52,6 +64,7 @@ def test_commands_are_understood(command: str, dime: Callable[..., Any], tmp_pat
     (tmp_path / "experiment.toml").write_text(toml[1])
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     (tmp_path / "mine.csv").write_text("x,y\n1,2\n")
+    (tmp_path / "mine.py").write_text(MINE)
     (tmp_path / "score.sh").touch(0o755)
     (tmp_path / "runs").symlink_to(runs)
     words = [word for word in shlex.split(command)[1:] if word != "--dry-run"]

@@ -12,7 +12,7 @@ import pytest
 
 from dimecli.errors import PluginError, UserError
 from dimecli.plugin import API, KINDS
-from dimecli.registry import entry_of, find, installed, make, names, registered
+from dimecli.registry import entry_of, find, forget, make, names, registered
 
 Install = Callable[..., None]
 
@@ -111,12 +111,12 @@ def test_a_misspelling_gets_the_nearest_name() -> None:
 
 def test_an_installation_without_entry_points_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dimecli.registry.entry_points", lambda: EntryPoints(()))
-    installed.cache_clear()
+    forget()
     try:
         with pytest.raises(UserError, match=r"pip install -e \."):
             find("objective", "dime")
     finally:
-        installed.cache_clear()
+        forget()
 
 
 def test_the_files_of_distributions_are_read_once_for_all_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,6 +127,43 @@ def test_the_files_of_distributions_are_read_once_for_all_kinds(monkeypatch: pyt
         return real(**chosen)
 
     monkeypatch.setattr("dimecli.registry.entry_points", entry_points)
-    installed.cache_clear()
+    forget()
     assert all(registered(kind) for kind in KINDS)
     assert len(calls) == 1
+
+
+def test_an_environment_variable_chooses_the_distributions(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    install("Dime_More", "0.3", objective("mine", "mine_a"), mine_a=GOOD)
+    install("dime-other", "0.1", objective("other", "other_a"), other_a=GOOD)
+    monkeypatch.setenv("DIME_PLUGINS", "dime-more")
+    forget()
+    assert names("objective") == ["mine"]
+    assert names("density") == []
+    monkeypatch.setenv("DIME_PLUGINS", " dimecli , dime.other,")
+    forget()
+    assert "other" in names("objective")
+    assert "dime" in names("objective")
+    assert "mine" not in names("objective")
+    monkeypatch.setenv("DIME_PLUGINS", "")
+    forget()
+    assert {"mine", "other", "dime"} <= set(names("objective"))
+
+
+def test_a_distribution_that_is_not_there_is_a_mistake(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    install("dime-more", "0.3", objective("mine", "mine_a"), mine_a=GOOD)
+    monkeypatch.setenv("DIME_PLUGINS", "dime-mroe")
+    forget()
+    with pytest.raises(
+        UserError,
+        match=r"^\$DIME_PLUGINS: no distribution 'dime-mroe' with plugins is installed. Did you mean 'dime-more'\?",
+    ):
+        names("objective")
+
+
+def test_an_option_without_a_default_is_told_when_the_plugin_is_asked_for(install: Install) -> None:
+    source = GOOD + "    x: int\n"
+    install("dime-bad", "0.1", objective("bad", "bad_mod"), bad_mod=source)
+    with pytest.raises(
+        PluginError, match=r"objective 'bad' of dime-bad 0.1 \(bad_mod:Mine\): option 'x': it has no def"
+    ):
+        _ = find("objective", "bad").plugin

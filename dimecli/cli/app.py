@@ -5,17 +5,20 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any
 
 import typer
 
+from dimecli.cli.files import PluginFiles, load_files
+from dimecli.cli.notices import told_in_lines
 from dimecli.distributed import world
-from dimecli.errors import DimeError, UserError, did_you_mean
+from dimecli.errors import DimeError, PluginError, PluginFailedError, UserError, did_you_mean
 
 COMMANDS = {
-    "train": "Train an autoencoder: 'dime train' alone trains DIME on the bundled digits, in seconds.",
+    "train": "Train an autoencoder: 'dime train' alone needs no data and takes seconds.",
     "sample": "Fit a density to the codes of a run, draw from it and decode.",
     "evaluate": "Measure a run: its samples, its codes, its reconstructions; every number with its conditions.",
     "classify": "See what the codes of a run know of the classes.",
@@ -53,15 +56,17 @@ def run(words: Sequence[str]) -> int:
     completing = _words_to_complete()
     try:
         if completing is not None:
+            completing = load_files(completing)
             build_app(_spelled_out(completing))([], prog_name="dime")  # Typer answers the shell, and exits
-        words = _with_default(words)
+        words = _with_default(load_files(words))
         if not words[0].startswith("-") and words[0] not in COMMANDS:
             raise UserError(f"no command '{words[0]}'.{did_you_mean(words[0], COMMANDS)}")
         words = _spelled_out(words)
-        code = build_app(words)(list(words), prog_name="dime", standalone_mode=False)
+        with told_in_lines(words):
+            code = build_app(words)(list(words), prog_name="dime", standalone_mode=False)
     except (DimeError, typer.TyperException) as error:
         if completing is None:
-            _complain(_told(words[0], error))
+            _complain(_told(words[0] if words else "", error) + _traceback(error))
         return error.exit_code
     except typer.Abort:
         _complain("aborted")
@@ -71,6 +76,13 @@ def run(words: Sequence[str]) -> int:
         return 0
     except KeyboardInterrupt:
         code = INTERRUPTED
+    except (Exception, SystemExit) as error:  # a third party's plugin may raise anything, or leave
+        from dimecli.blame import blamed
+
+        if (blame := blamed(error)) is None:
+            raise
+        _complain(f"{blame}{_traceback(blame)}")
+        return blame.exit_code
     if code == INTERRUPTED:  # Typer turns an interruption into this
         _complain("interrupted")
     return code or 0
@@ -109,6 +121,7 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
     ] = False,
+    plugins: PluginFiles = None,
 ) -> None:
     """Options of `dime` itself."""
 
@@ -162,6 +175,15 @@ def _told(command: str, error: Any) -> str:
                 return f"No such option: {error.option_name}.{known}"
         error.possibilities = get_close_matches(error.option_name, error.possibilities or (), cutoff=_ALIKE)
     return str(error.format_message())
+
+
+def _traceback(error: BaseException) -> str:
+    """Prints, if asked, the traceback of what went wrong in a plugin, for its author; else says how to ask."""
+    if os.environ.get("DIME_TRACEBACK", "") in ("", "0"):
+        return "; DIME_TRACEBACK=1 shows the whole traceback" * isinstance(error, PluginFailedError)
+    if isinstance(error, PluginError) and error.__cause__:
+        traceback.print_exception(error.__cause__)
+    return ""
 
 
 def _complain(text: str) -> None:

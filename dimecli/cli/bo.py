@@ -20,6 +20,7 @@ from dimecli.cli.layers import Layer
 from dimecli.cli.line import Line, Parsed
 from dimecli.cli.options import completer
 from dimecli.console import Reporter
+from dimecli.defaults import Role, default, optional
 from dimecli.errors import UserError
 from dimecli.grammar.languages import find_language
 from dimecli.plugin import Executor, Language, Problem
@@ -30,7 +31,12 @@ if TYPE_CHECKING:
     from dimecli.run.run import Run
 
 KINDS = ("problem", "search", "executor", "density")
-_BASELINES = ("random", "pcfg")
+
+
+def complete_protocol(incomplete: str) -> list[str]:
+    """What a shell offers for a protocol: the installed ones."""
+    return completer(names("protocol"))(incomplete)
+
 
 GrammarOption = Annotated[
     str | None,
@@ -49,7 +55,7 @@ Protocol = Annotated[
     typer.Option(
         metavar="NAME",
         help="Repeat a published comparison instead; it has options of its own.",
-        autocompletion=completer(names("protocol")),
+        autocompletion=complete_protocol,
     ),
 ]
 
@@ -60,7 +66,7 @@ class BoSettings(SearchSettings):
     baselines: list[str] | None = Field(
         None,
         description="Searches that spend the same budget, to compare with. "
-        f"Default: {','.join(_BASELINES)} where the problem is cheap, else none.",
+        "Default: the simplest ones where the problem is cheap, else none.",
     )
     top: int = Field(10, ge=1, description="Sentences to show.")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where networks compute.")
@@ -143,17 +149,19 @@ def build(words: Sequence[str]) -> Callable[..., None]:
     target = _target(line.word, line.value("grammar"), runs)
     if "--resume" in words:
         line.below(_layer(target))
-    problem = line.plugin("problem", target.language.problem or "python", "What to search for").plugin
-    line.plugin("search", "bo", "What proposes candidates")
-    executor = "serial" if getattr(problem, "cheap", False) else "processes"
-    line.plugin("executor", executor, "Where sentences are evaluated")
-    line.plugin("density", "gmm", "Distribution that random codes are drawn from")
+    problem = line.plugin(
+        "problem", lambda: target.language.problem or default("function"), "What to search for"
+    ).plugin
+    line.plugin("search", lambda: default("search"), "What proposes candidates")
+    where: Role = "here" if getattr(problem, "cheap", False) else "elsewhere"
+    line.plugin("executor", lambda: default(where), "Where sentences are evaluated")
+    line.plugin("density", lambda: default("density"), "Distribution that random codes are drawn from")
     line.settings("bo", BoSettings, "Search")
     return line.callback()
 
 
 def spelled_out(words: Sequence[str]) -> Iterator[str]:
-    """`--problem mine.py:f` as `--problem python --function mine.py:f`, `cmd:prog` likewise with `--command`."""
+    """`--problem mine.py:f` as the problem for functions and `--function mine.py:f`, `cmd:prog` with `--command`."""
     rest = list(words)
     while rest:
         word = rest.pop(0)
@@ -163,9 +171,9 @@ def spelled_out(words: Sequence[str]) -> Iterator[str]:
             continue
         value = value if equals else rest.pop(0)
         if ".py:" in value:
-            yield from ("--problem", "python", "--function", value)
+            yield from ("--problem", default("function"), "--function", value)
         elif value.startswith("cmd:"):
-            yield from ("--problem", "command", "--command", value.removeprefix("cmd:"))
+            yield from ("--problem", default("program"), "--command", value.removeprefix("cmd:"))
         else:
             yield from ("--problem", value)
 
@@ -177,39 +185,43 @@ def _target(run: str | None, grammar: str | None, runs: Path) -> Target:
         UserError: there is no such run or grammar, or the run is not of sentences.
     """
     from dimecli.run.folder import find_run, list_runs, newest_run, read_record
+    from dimecli.run.origin import require_grammar
 
     if run is None and grammar is None:
         known = [row["grammar"] for row in list_runs(runs) if row["state"] == "finished" and row["grammar"]]
-        grammar = known[-1] if known else "expressions"
+        grammar = known[-1] if known else default("grammar")
     path = newest_run(runs, grammar) if run is None else find_run(run, runs)
     if path is None:
         assert grammar is not None
         return Target(None, grammar)
-    dataset = read_record(path)["config"]["dataset"]
+    record = read_record(path)
+    dataset = record["config"]["dataset"]
     if "grammar" not in dataset:
         raise UserError(f"run {path.name} is of '{dataset['name']}', which are no sentences of a grammar")
     if grammar is not None and newest_run(runs, grammar) != path and dataset["grammar"] != grammar:
         raise UserError(
             f"--grammar {grammar}: run {path.name} is of grammar '{dataset['grammar']}'; give one of the two"
         )
+    require_grammar(path, record)
     return Target(path, dataset["grammar"], dataset.get("max_length"))
 
 
 def _layer(target: Target) -> Layer:
     """The options of the search to go on with, and its number of threads, on which bits depend."""
-    from dimecli.search.folder import find_search, read_search
+    from dimecli.search.folder import find_search, read_search, require_plugins
 
     if target.path is None:
         raise UserError(f"--resume: there is no run of grammar '{target.grammar}' to go on with")
     search = find_search(target.path)
     record = read_search(search)
+    require_plugins(search, record)
     config = record["config"]
     return Layer(f"search {search.name}", {**config, "bo": {**config["bo"], "threads": record["threads"]}})
 
 
 def _check(problem: Problem, target: Target) -> None:
     """Raise a UserError, before anything is trained, if the problem cannot be evaluated on the grammar."""
-    if entry_of(problem).name == "python" and not getattr(problem, "function", None):
+    if entry_of(problem).name == optional("function") and not getattr(problem, "function", None):
         raise UserError(
             f"grammar '{target.grammar}' has no problem of its own; name one: --problem FILE.py:FUNCTION, "
             "--problem 'cmd:PROGRAM {}', or a name of 'dime plugins'"
@@ -231,7 +243,9 @@ def _baselines(settings: BoSettings, problem: Problem) -> list[str]:
     chosen = settings.baselines
     for name in chosen or ():
         find("search", name)
-    return list(_BASELINES if problem.cheap else ()) if chosen is None else chosen
+    if chosen is None:
+        return (optional("baselines") or "").split(",") if problem.cheap else []
+    return chosen
 
 
 def _run(target: Target, settings: BoSettings, runs: Path, reporter: Reporter) -> Run:
@@ -239,7 +253,7 @@ def _run(target: Target, settings: BoSettings, runs: Path, reporter: Reporter) -
 
     if target.path is not None:
         return api.load_run(target.path, device=settings.device)
-    command = f"dime train dime --grammar {shlex.quote(target.grammar)} --latent-size {api.SEARCHED}"
+    command = f"dime train --grammar {shlex.quote(target.grammar)} --latent-size {api.SEARCHED}"
     reporter.say(f"No run of grammar '{target.grammar}' in {runs}, so one is trained first: {command}")
     run = api.train_on(target.grammar, runs=runs, reporter=reporter, device=settings.device)
     reporter.say(f"Wrote {run.path} in {run.results['seconds']:.1f} s")

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from dimecli.cli.another import another
 from dimecli.cli.common import RUNS, AsJson, Config, DryRun, OneRun, Quiet, Runs, print_json
 from dimecli.cli.line import Line, Parsed
 from dimecli.cli.measured import print_measured
 from dimecli.console import Reporter
+from dimecli.defaults import default
 from dimecli.plugin import Classifier
 from dimecli.registry import entry_of
 from dimecli.settings import Settings
@@ -66,16 +68,16 @@ def classify(
     if not classifier.random and "--repeats" in parsed.typed:
         reporter.say(f"Note: {name} draws nothing: it is fitted once")
     reporter.say(f"Wrote {found.file}, {path / 'metrics.jsonl'}")
-    other = "linear" if name == "knn" else "knn"
-    reporter.say(f"Next, to compare: dime classify {shlex.quote(str(path))} --classifier {other}")
+    if choice := another("classifier", name):
+        reporter.say(f"Next, to compare: dime classify {shlex.quote(str(path))}{choice}")
 
 
 def build(words: Sequence[str]) -> Callable[..., None]:
     """The command for the plugins that these words name."""
     line = Line(classify, words, KINDS)
-    line.preset(line.entry("classifier", "linear"))
+    line.preset(line.entry("classifier", lambda: default("classifier")))
     line.settings("classify", ClassifySettings, "Classification")
-    line.plugin("classifier", "linear", "What is fitted to the codes")
+    line.plugin("classifier", lambda: default("classifier"), "What is fitted to the codes")
     return line.callback()
 
 

@@ -13,6 +13,7 @@ from dimecli.cli.common import RUNS, AsJson, Config, DryRun, OneRun, Quiet, Runs
 from dimecli.cli.line import Line, Parsed
 from dimecli.cli.measured import print_measured
 from dimecli.console import Reporter
+from dimecli.defaults import default
 from dimecli.errors import DimeError, UserError
 from dimecli.registry import entry_of
 from dimecli.settings import Settings
@@ -72,7 +73,7 @@ def build(words: Sequence[str]) -> Callable[..., None]:
     """The command for the plugins that these words name."""
     line = Line(evaluate, words, KINDS)
     line.settings("evaluate", EvaluateSettings, "Evaluation", short={"count": "-n"})
-    line.plugin("density", "gmm", "Distribution that samples are drawn from")
+    line.plugin("density", lambda: default("density"), "Distribution that samples are drawn from")
     line.plugins("metric", "all", "What to measure; all: whatever the run has", more=("all",))
     return line.callback()
 

@@ -7,9 +7,11 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dimecli.cli.another import another
 from dimecli.cli.common import print_table
 from dimecli.console import Reporter, printable
 from dimecli.plugin import Language
+from dimecli.registry import entry_of
 
 if TYPE_CHECKING:
     from dimecli.api import Study
@@ -73,7 +75,9 @@ def tell(done: Study, run: Path, reporter: Reporter) -> None:
     invalid = [evaluation.reason for evaluation in result.found if not evaluation.valid]
     if invalid:
         most = max(set(invalid), key=invalid.count)
-        reporter.say(f"Warning: {len(invalid)} of {result.calls} evaluations are invalid, mostly: {most}")
+        of = f"evaluations of problem '{entry_of(problem).name}'"
+        reporter.say(f"Warning: {len(invalid)} of {result.calls} {of} are invalid, mostly: {most}")
     reporter.say(f"Wrote {', '.join(map(str, done.files))}")
-    again = f"dime bo {shlex.quote(str(run))} --search {'bo' if done.name != 'bo' else 'evolve'}"
-    reporter.say(f"Next, to compare: {again}; 'dime plugins' lists every search")
+    if choice := another("search", done.name):
+        again = f"dime bo {shlex.quote(str(run))}{choice}"
+        reporter.say(f"Next, to compare: {again}; 'dime plugins list search' lists every search")

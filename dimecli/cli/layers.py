@@ -15,7 +15,7 @@ from dimecli.plugin import KINDS
 TABLES = (
     *(kind for kind in KINDS if kind != "grammar"),
     *("train", "sample", "evaluate", "classify", "reconstruct", "interpolate", "traverse", "embed", "nearest"),
-    *("report", "bo"),
+    *("report", "bo", "plugins"),
 )
 """The tables that a file may have; each command reads its own, so that one file describes an experiment."""
 

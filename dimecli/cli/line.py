@@ -10,14 +10,18 @@ from typing import Any, get_args
 
 import typer
 
+from dimecli.cli.files import FLAG, PluginFiles
 from dimecli.cli.layers import Given, Layer, choose, combine, read_layer
 from dimecli.cli.options import Table, completer, help_text, parameter
 from dimecli.cli.several import choose_several, split_names
 from dimecli.errors import PluginError, UserError, did_you_mean
 from dimecli.fields import options_of
 from dimecli.plugin import KINDS
-from dimecli.registry import Entry, find, names, registered
+from dimecli.registry import Entry, find, names, registered, warn_if_deprecated
 from dimecli.settings import Settings
+
+Default = Callable[[], str]
+"""Gives the name of the plugin to take where none is named; asked only then."""
 
 
 class Parsed:
@@ -98,13 +102,14 @@ class Line:
         self._seen, self.word = peek(words, self._valued, bare, names(positional) if positional else ())
         if positional and self.word is not None:
             self._seen[f"--{positional}"] = self.word
-        self._taken = {"--help", *own, *slots}
+        self._taken = {"--help", FLAG, *own, *slots}
         self._layers = [read_layer(self._seen["--config"])] if "--config" in self._seen else []
         self._tables: dict[str, Table] = {}
         self._slots: list[inspect.Parameter] = []
         self._options: list[inspect.Parameter] = []
         self._notes: list[str] = []
         self._everything: list[str] = []
+        self._chosen: list[Entry] = []
 
     def value(self, option: str) -> str | None:
         """What was typed for an option of the command itself; None if nothing was."""
@@ -119,9 +124,9 @@ class Line:
         typed = {word.partition("=")[0] for word in self._words}
         return f"--{option}" in typed or any(option in layer.tables.get(table, {}) for layer in self._layers)
 
-    def entry(self, kind: str, default: str) -> Entry:
+    def entry(self, kind: str, default: Default) -> Entry:
         """The plugin of a kind that the command line names."""
-        return find(kind, self._seen.get(f"--{kind}") or choose(kind, default, self._layers)[0])
+        return find(kind, self._seen.get(f"--{kind}") or choose(kind, "", self._layers)[0] or default())
 
     def preset(self, entry: Entry) -> None:
         """Adds the choice of a preset, and puts the one chosen, if any, below the file."""
@@ -134,16 +139,25 @@ class Line:
         text = f"Settings that {entry.kind} '{entry.name}' knows by name: {', '.join(presets) or 'none'}."
         self._slots.append(_slot("preset", help_text(text), presets))
 
-    def plugin(self, kind: str, default: str, text: str) -> Entry:
-        """Adds the choice of a plugin, and the options of the one chosen."""
+    def plugin(self, kind: str, default: Default, text: str) -> Entry:
+        """Adds the choice of a plugin, and the options of the one chosen.
+
+        Args:
+            kind: Of which kind.
+            default: Gives the name where none is named; it may raise a UserError.
+            text: What it is for.
+        """
         typed = self._seen.get(f"--{kind}")
         layers = [*self._layers, *([Layer("the command line", {kind: {"name": typed}})] if typed else [])]
-        name, given = choose(kind, default, layers)
+        name, given = choose(kind, "", layers)
+        name = name or default()
         entry = find(kind, name)
+        self._chosen.append(entry)
         table = Table(kind, entry.plugin, f"{kind} '{name}'", given, frozenset(self._taken))
         self._add(table, f"Options of {table.owner} ({entry.origin})")
         known = names(kind)
-        shown = help_text(f"{text}: {', '.join(known)}.", f"default: {choose(kind, default, self._layers)[0]}")
+        unless_typed = choose(kind, "", self._layers)[0] or _name_of(default)
+        shown = help_text(f"{text}: {', '.join(known)}.", f"default: {unless_typed}")
         if kind == self._positional:
             info = typer.Argument(metavar=kind.upper(), help=shown, autocompletion=completer(known))
             self._slots.append(parameter(kind, str, info))
@@ -155,7 +169,7 @@ class Line:
         """Adds the choice of several plugins, by their names with commas between, and the options of the chosen ones.
 
         An option that several of them have is one option, for all of them. A file gives the names as `name`
-        in the table of the kind, and the options of each in a table of its own, such as `[metric.prd]`.
+        in the table of the kind, and the options of each in a table of its own, such as `[metric.mine]`.
 
         Args:
             kind: Of which kind.
@@ -173,6 +187,7 @@ class Line:
         for name in known if "all" in wanted else [name for name in wanted if name in known]:
             try:
                 entry, given = find(kind, name), tables.get(name, {})
+                self._chosen += [entry] if name in wanted else []
                 table = Table(f"{kind}.{name}", entry.plugin, f"{kind} '{name}'", given, taken, group=kind)
                 self._add(table, f"Options of {table.owner} ({entry.origin})")
             except PluginError as error:
@@ -198,12 +213,16 @@ class Line:
                 raise UserError(f"{word}: its value is missing, before {following}")
 
         def run(**values: Any) -> None:
+            values.pop("plugins")  # which were loaded long ago
             self._check_positional(values.get(self._positional))
+            for entry in self._chosen:
+                warn_if_deprecated(entry.kind, entry.name, entry.plugin)
             slots = [slot.name for slot in self._slots]
             parsed = Parsed(self._tables, slots, values, self._notes, self._everything)
             self._work(parsed, **{item.name: values[item.name] for item in self._own})
 
-        run.__signature__ = inspect.Signature([*self._slots, *self._own, *self._options])  # type: ignore[attr-defined]
+        files = inspect.Parameter("plugins", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=PluginFiles)
+        run.__signature__ = inspect.Signature([*self._slots, *self._own, files, *self._options])  # type: ignore[attr-defined]
         return run
 
     def _add(self, table: Table, panel: str) -> None:
@@ -214,10 +233,22 @@ class Line:
         self._options += [option for option in table.parameters(panel) if option.name not in there]
 
     def _check_positional(self, parsed: str | None) -> None:
-        """Refuses a line in which the name was taken for the value of an option before it was parsed."""
+        """Refuses a line in which the name was taken for the value of an option before it was parsed, or vice versa."""
+        if parsed is None and self._positional and (word := self.word) is not None:
+            raise UserError(
+                f"'{word}' is also the name of some {self._positional}, so write the option before it as OPTION={word}"
+            )
         if parsed is not None and parsed != self._seen.get(f"--{self._positional}"):
             find(self._positional, parsed)  # most likely it is misspelt
             raise UserError(f"write {self._positional} '{parsed}' before all options")
+
+
+def _name_of(default: Default) -> str:
+    """What help says of a default; of plugins that were chosen by themselves there may be none."""
+    try:
+        return default()
+    except UserError:
+        return "none"
 
 
 def owners(flag: str, kinds: Iterable[str]) -> str:

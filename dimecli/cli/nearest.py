@@ -13,6 +13,7 @@ from dimecli.cli.common import RUNS, AsJson, Config, DryRun, OneRun, Quiet, Runs
 from dimecli.cli.line import Line, Parsed
 from dimecli.cli.show import show
 from dimecli.console import Reporter, printable
+from dimecli.defaults import default
 from dimecli.plugin import Density
 from dimecli.registry import entry_of
 from dimecli.settings import Settings
@@ -66,8 +67,8 @@ def nearest(
         f"{'edits ' * (not result['files'])}from the nearest training sample"
         + "".join(f"; wrote {file}" for file in result["files"])
     )
-    again = f"dime evaluate {shlex.quote(str(path))} --metric nearest --density {name}"
-    reporter.say(f"Next, to see how far held-out data are: {again}")
+    again = f"dime evaluate {shlex.quote(str(path))} --density {name}"
+    reporter.say(f"Next, to measure these samples: {again}")
     if not json:
         for file in result["files"]:
             show(Path(file), reporter)
@@ -77,7 +78,7 @@ def build(words: Sequence[str]) -> Callable[..., None]:
     """The command for the plugins that these words name."""
     line = Line(nearest, words, KINDS)
     line.settings("nearest", NearestSettings, "Neighbours", short={"count": "-n"})
-    line.plugin("density", "gmm", "Distribution to draw from")
+    line.plugin("density", lambda: default("density"), "Distribution to draw from")
     return line.callback()
 
 

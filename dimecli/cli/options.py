@@ -15,7 +15,7 @@ from rich.markup import escape
 from dimecli.cli.layers import Given
 from dimecli.errors import PluginError, UserError, did_you_mean
 from dimecli.fields import Form, form_of, options_of, show
-from dimecli.settings import Settings
+from dimecli.settings import Settings, replacement, warn_deprecated
 
 _LONGEST = 16  # letters in the column of types; a longer one would squeeze the others
 
@@ -83,7 +83,9 @@ class Table:
             form = self.forms[key]
             default = self.given[key].value if key in self.given else info.get_default(call_default_factory=True)
             long = len(form.label) > _LONGEST
-            remarks = [*([form.label] if long else []), *form.bounds, f"default: {show(default)}"]
+            gone = replacement(info)
+            remarks = [f"deprecated: {gone}"] if gone else []
+            remarks += [*([form.label] if long else []), *form.bounds, f"default: {show(default)}"]
             declaration = f"{self.flag(key)}/{self._negation(key)}" if form.is_flag else self.flag(key)
             option = typer.Option(
                 *([self.short[key]] if key in self.short else []),
@@ -107,6 +109,7 @@ class Table:
             UserError: names the option, or the file, table and key, and what is allowed.
         """
         typed = self.typed(values)
+        self._warn_of_deprecated(typed)
         read = {key: self.forms[key].parse(text) if isinstance(text, str) else text for key, text in typed.items()}
         try:
             return self.settings.model_validate({key: given.value for key, given in self.given.items()} | read)
@@ -119,6 +122,15 @@ class Table:
         if key in typed:
             raise UserError(f"{self.flag(key)}: {said}, got {typed[key]!r}")
         raise UserError(f"{self.given[key].source}: {said}, got {self.given[key].value!r}")
+
+    def _warn_of_deprecated(self, typed: Mapping[str, Any]) -> None:
+        for key, info in options_of(self.settings).items():
+            if not (gone := replacement(info)):
+                continue
+            if key in typed:
+                warn_deprecated(self.flag(key), gone)
+            elif key in self.given and self.given[key].value != info.get_default(call_default_factory=True):
+                warn_deprecated(self.given[key].source, gone)  # not of what a record of all options only repeats
 
     def _negation(self, key: str) -> str | None:
         return f"--no-{self.flag(key)[2:]}" if self.forms[key].is_flag else None

@@ -48,6 +48,6 @@ def run(parsed: Parsed, *, runs: Runs = RUNS, dry_run: DryRun = False, quiet: Qu
 def build(words: Sequence[str]) -> Callable[..., None]:
     """The command for the protocol that these words name."""
     line = Line(run, words, KINDS)
-    line.plugin("protocol", "", "Published comparison to repeat")
+    line.plugin("protocol", str, "Published comparison to repeat")
     line.settings("bo", ProtocolSettings, "Protocol")
     return line.callback()

@@ -61,7 +61,7 @@ def reconstruct(
     elif not quiet:
         _print_sentences(result)
     reporter.say(_summary(result))
-    reporter.say(f"Next: dime sample {shlex.quote(str(path))} --density gmm")
+    reporter.say(f"Next: dime sample {shlex.quote(str(path))}")
 
 
 def build(words: Sequence[str]) -> Callable[..., None]:

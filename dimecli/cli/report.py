@@ -13,6 +13,7 @@ from pydantic import Field
 from dimecli.cli.common import RUNS, AsJson, Config, DryRun, Quiet, Runs, complete_run, print_json
 from dimecli.cli.line import Line, Parsed
 from dimecli.console import Reporter
+from dimecli.defaults import default
 from dimecli.registry import entry_of
 from dimecli.settings import Settings
 
@@ -86,7 +87,7 @@ def build(words: Sequence[str]) -> Callable[..., None]:
     """The command for the plugins that these words name."""
     line = Line(report, words, KINDS)
     line.settings("report", ReportSettings, "Report", short={"count": "-n"})
-    line.plugin("density", "gmm", "Distribution that samples are drawn from")
+    line.plugin("density", lambda: default("density"), "Distribution that samples are drawn from")
     return line.callback()
 
 

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from pydantic import Field
 
+from dimecli.cli.another import another
 from dimecli.cli.common import RUNS, AsJson, Config, DryRun, OneRun, Quiet, Runs, print_json, print_lines
 from dimecli.cli.line import Line, Parsed
 from dimecli.cli.show import show
 from dimecli.console import Reporter
+from dimecli.defaults import default
 from dimecli.errors import UserError
 from dimecli.plugin import Density
 from dimecli.registry import entry_of
@@ -75,16 +77,16 @@ def sample(
     else:
         show(Path(result["files"][0]), reporter)
     reporter.say(f"Wrote {result['n']} samples of {path.name}, density {name}: {', '.join(result['files'])}")
-    other = "gaussian" if name == "gmm" else "gmm"
-    again = f"dime sample {shlex.quote(str(path))} --density {other}"
-    reporter.say(f"Next, to compare: {again}; 'dime plugins' lists every density")
+    if choice := another("density", name):
+        again = f"dime sample {shlex.quote(str(path))}{choice}"
+        reporter.say(f"Next, to compare: {again}; 'dime plugins list density' lists every density")
 
 
 def build(words: Sequence[str]) -> Callable[..., None]:
     """The command for the plugins that these words name."""
     line = Line(sample, words, KINDS)
     line.settings("sample", SampleSettings, "Sampling", short={"count": "-n"})
-    line.plugin("density", "gmm", "Distribution to fit to the codes")
+    line.plugin("density", lambda: default("density"), "Distribution to fit to the codes")
     return line.callback()
 
 

@@ -12,6 +12,7 @@ import typer
 from dimecli.cli.common import RUNS, AsJson, Config, DryRun, Quiet, Runs, complete_run, print_json
 from dimecli.cli.line import Line, Parsed
 from dimecli.console import Reporter
+from dimecli.defaults import Role, default
 from dimecli.distributed import rank
 from dimecli.errors import UserError
 from dimecli.training.settings import TrainSettings
@@ -57,12 +58,13 @@ def train(
 def build(words: Sequence[str]) -> Callable[..., None]:
     """The command for the plugins that these words name."""
     line = Line(train, words, KINDS, positional="objective")
-    line.preset(line.entry("objective", "dime"))
+    line.preset(line.entry("objective", lambda: default("objective")))
     line.settings("train", TrainSettings, "Training")
-    line.plugin("objective", "dime", "What to train for")
-    default = "sentences" if line.gives("dataset", "grammar") else "digits"
-    dataset: Any = line.plugin("dataset", default, "Samples to train on, sentences where --grammar is given").plugin
-    line.plugin("network", dataset.network, "Encoder and decoder, those of the dataset unless named")
+    line.plugin("objective", lambda: default("objective"), "What to train for")
+    role: Role = "sentences" if line.gives("dataset", "grammar") else "dataset"
+    text = "Samples to train on, sentences where --grammar is given"
+    dataset: Any = line.plugin("dataset", lambda: default(role), text).plugin
+    line.plugin("network", dataset.fitting_network, "Encoder and decoder, those of the dataset unless named")
     line.plugins("tracker", "none", "What is told the numbers of history.jsonl while they come", more=("none",))
     return line.callback()
 
@@ -116,4 +118,4 @@ def _report(run: Run, reporter: Reporter, as_json: bool) -> None:
                 reporter.say(f"Warning: '{name}' has almost no gradient, so it does nothing to the codes")
     for note in run.notes:
         reporter.say(f"Warning: {note}")
-    reporter.say(f"Next: dime sample {shlex.quote(str(run.path))} --density gmm")
+    reporter.say(f"Next: dime sample {shlex.quote(str(run.path))}")

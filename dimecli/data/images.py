@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from dimecli.data.options import PixelDataset
 from dimecli.data.spec import Spec
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 class ImageDataset(PixelDataset):
     """A dataset of images."""
 
-    network: ClassVar[str] = "dime-conv"
+    @classmethod
+    def fitting_network(cls) -> str:
+        """As for any dataset, with a default of its own for images."""
+        from dimecli.defaults import default
+
+        return cls.network or default("image network")
 
     def image_spec(self, shape: tuple[int, ...], classes: tuple[str, ...] = (), levels: int = 256) -> Spec:
         """The Spec of `(C, H, W)` images with the chosen likelihood; `levels` are the values that a pixel may have."""

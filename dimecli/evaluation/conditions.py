@@ -29,7 +29,7 @@ def flat(conditions: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _plugin(kind: str, table: Mapping[str, Any]) -> str:
-    """Such as `gmm`, or `gmm (components 20)`."""
+    """The name alone, or `name (components 20)`, with the options that are not the default ones."""
     name = str(table.get("name", ""))
     defaults: dict[str, Any] = {}
     if name and kind in KINDS:

@@ -28,7 +28,7 @@ class Subject:
 
     Args:
         run: What is measured.
-        density: What samples are drawn from, a plugin or its name.
+        density: What samples are drawn from, a plugin or its name; None takes the default.
         n: Samples to draw, and samples of the split to look at (all, where it has fewer).
         split: The samples to compare with.
         seed: Of the choice of samples and of all draws.
@@ -42,7 +42,7 @@ class Subject:
     def __init__(
         self,
         run: Run,
-        density: Density | str = "gmm",
+        density: Density | str | None = None,
         n: int = 10_000,
         split: Split = "test",
         seed: int = 0,

@@ -47,7 +47,9 @@ class _File(Language):
 
     @property
     def problem(self) -> str | None:  # type: ignore[override]  # known once the file is read
-        return None if self.semantics() is None else "expression-regression"
+        from dimecli.defaults import optional
+
+        return None if self.semantics() is None else optional("arithmetic")
 
     def text(self) -> str:
         return self.compile().text

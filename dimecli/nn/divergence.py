@@ -48,7 +48,12 @@ def shuffled(z: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
 
     Rows of a shuffled batch that are paired with those of another tensor become samples of the product
     of the two marginals. A plain permutation leaves one row in its place on average, a sample of the joint.
+
+    Raises:
+        ValueError: there is one row, or none.
     """
     count = len(z)
+    if count < 2:
+        raise ValueError(f"codes are shuffled in a batch of at least 2 samples, got {count}")
     shift = torch.randint(1, count, (), generator=rng, device=z.device)
     return z[(torch.arange(count, device=z.device) + shift) % count]

@@ -25,7 +25,12 @@ def mmd(x: torch.Tensor, y: torch.Tensor, kernel: Kernel, spread: float) -> torc
         kernel: `imq`, the sum of `C / (C + |a - b|^2)` over `C = s spread` for the seven s of `SCALES`; or
             `rbf`, `exp(-|a - b|^2 / (2 w))`, whose w is the median of `|x - y|^2`, a constant to gradients.
         spread: Expected squared distance of two draws from the prior.
+
+    Raises:
+        ValueError: n or m is less than 2.
     """
+    if min(len(x), len(y)) < 2:
+        raise ValueError(f"the discrepancy takes a batch of at least 2 samples, got {min(len(x), len(y))}")
     pairs = squared_distances(x, x), squared_distances(y, y), squared_distances(x, y)
     if kernel == "rbf":
         width = pairs[2].detach().median()

@@ -19,8 +19,13 @@ def log_potential(z: torch.Tensor, gamma: float) -> torch.Tensor:
     Args:
         z: `(B, l)` codes, B >= 2. On the unit sphere the squared distances lie in [0, 4].
         gamma: Inverse width of the Gaussian; DIME's t.
+
+    Raises:
+        ValueError: there is one code, or none.
     """
     count = z.shape[0]
+    if count < 2:
+        raise ValueError(f"the potential of pairs of codes takes a batch of at least 2 samples, got {count}")
     if count > _LARGEST_SQUARE:
         from dimecli.nn.blocked_potential import BlockedLogPotential
 

@@ -22,8 +22,19 @@ class Dataset(Plugin):
 
     validation: float = Field(0.1, gt=0, lt=1, description="Share of the training samples kept for validation.")
 
-    network: ClassVar[str] = "mlp"
-    """The network that fits this data where the user names none."""
+    network: ClassVar[str] = ""
+    """The network that fits this data where the user names none; empty: the default one."""
+
+    @classmethod
+    def fitting_network(cls) -> str:
+        """The name of the network to take where the user names none.
+
+        Raises:
+            UserError: `network` is empty, and no installed distribution says which is the default.
+        """
+        from dimecli.defaults import default
+
+        return cls.network or default("network")
 
     @abstractmethod
     def read(self, split: Literal["train", "test"]) -> Samples:

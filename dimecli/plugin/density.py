@@ -19,7 +19,10 @@ class Fitted(Protocol):
         """`(n, l)` independent draws, in no particular order."""
 
     def log_prob(self, z: torch.Tensor) -> torch.Tensor:
-        """`(n,)` log-densities in nats of `(n, l)` codes."""
+        """`(n,)` log-densities in nats of `(n, l)` codes.
+
+        Per surface area where all draws have length 1, else per volume of the whole space.
+        """
 
     def state(self) -> dict[str, torch.Tensor]:
         """What was learned, for `Density.restore`."""
@@ -52,6 +55,8 @@ class Density(Plugin):
     latent_spaces: ClassVar[frozenset[LatentSpace]] = frozenset({"euclidean", "sphere"})
     needs_codes: ClassVar[bool] = True
     """False where `fit` looks at the dimension of the codes alone: it then gets none of them."""
+    normalized: ClassVar[bool] = True
+    """False where `log_prob` is a bound, or right up to a constant, so that it does not integrate to one."""
     sampling_options: ClassVar[frozenset[str]] = frozenset()
     """Options that only `sample` uses: changing them needs no new fit."""
 

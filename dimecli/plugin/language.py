@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
+from dimecli.errors import PluginError
 from dimecli.grammar.text import MAX_LENGTH
 from dimecli.plugin.base import Plugin
 
@@ -39,8 +40,17 @@ class Language(Plugin):
     )
 
     def text(self) -> str:
-        """The grammar, as `dimecli.grammar.Grammar.compile` reads it."""
-        return self._module.with_suffix(".cfg").read_text(encoding="utf-8")
+        """The grammar, as `dimecli.grammar.Grammar.compile` reads it.
+
+        Raises:
+            PluginError: the file beside the module is missing, or is no text.
+        """
+        file = self._module.with_suffix(".cfg")
+        try:
+            return file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            what = f"grammar {type(self).__qualname__}: {file} cannot be read ({error})"
+            raise PluginError(f"{what}; write it, or override text()") from error
 
     def compile(self) -> Grammar:
         """The compiled grammar; made once for a text.

@@ -20,7 +20,7 @@ class Measured:
     """One number, and everything that it depends on besides the run.
 
     Args:
-        name: The metric's name, and after a slash which of its numbers this is: `kl`, `mi/ksg`.
+        name: The metric's name, and after a slash which of its numbers this is: `mine`, `mine/mean`.
         value: The number; one that is not finite is an error of the metric.
         direction: Which way is better, None where neither is.
         unit: Such as `nats`; empty for a share or a pure number.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from dimecli.data.spec import Spec
+from dimecli.data.spec import Modality, Spec
 from dimecli.lazy import nn, torch
 from dimecli.plugin.base import LatentSpace, Plugin
 from dimecli.plugin.density import Fitted
@@ -49,6 +49,13 @@ class Objective(Plugin):
         "sum", description="Reconstruction in nats per sample (sum over its elements) or per element (mean)."
     )
 
+    modalities: ClassVar[frozenset[Modality]] = frozenset({"image", "vector", "sentence"})
+    """Data that it can be trained on; others are refused before any work."""
+    data_parallel: ClassVar[bool] = True
+    """Whether its loss, averaged over processes with a part of the batch each, is that of one process on all of it.
+
+    Several processes do not train an objective for which it is not.
+    """
     latent_space: ClassVar[LatentSpace] = "euclidean"
     fixed_terms: ClassVar[frozenset[str]] = frozenset({"reconstruction"})
     """Terms that a warm-up leaves alone; the weight of all others grows from 0 to 1."""
@@ -80,7 +87,8 @@ class Objective(Plugin):
         It is also called without gradients, to validate: where a gradient is part of the loss, turn
         them on with `torch.enable_grad()`. Every draw comes from `rng`. Terms that couple the samples
         of a batch are computed on `dimecli.distributed.gather(codes)`, so that several processes train
-        as one.
+        as one; if that cannot be, `data_parallel` is False. A batch of one sample is never trained on:
+        a loss that needs more raises a ValueError that says how many.
         """
 
     def reconstruction(

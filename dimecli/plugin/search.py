@@ -84,6 +84,8 @@ class Search(Plugin):
     group = "dimecli.searches"
 
     latent_spaces: ClassVar[frozenset[LatentSpace]] = frozenset({"euclidean", "sphere"})
+    learns: ClassVar[bool] = True
+    """False for a baseline that looks at no value: it has to be no worse than draws at random, not better."""
 
     @abstractmethod
     def ask(self, n: int, history: History, space: Space, rng: torch.Generator) -> Candidates:

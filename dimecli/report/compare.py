@@ -211,13 +211,13 @@ def _telling(row: Row, rows: Iterable[Row]) -> str:
 
 
 def _data(record: Record) -> str:
-    """What the data of a run are called, such as `mnist` or the grammar of its sentences."""
+    """What the data of a run are called, by the dataset or by the grammar of its sentences."""
     dataset = record["config"]["dataset"]
     return str(dataset.get("grammar") or dataset["name"])
 
 
 def _plugin(name: str) -> str:
-    """The metric that gives the number of that name: `fd` gives `fd[cnn-mnist:ab12cd34]/samples`."""
+    """The metric that gives the number of that name: what stands before `[extractor]/which`."""
     return name.partition("/")[0].partition("[")[0]
 
 

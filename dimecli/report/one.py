@@ -14,6 +14,7 @@ from dimecli.report.curves import draw_curves, panels, plot_curves, read_history
 from dimecli.report.page import Block, Facts, Lines, Page, Pictures, Section, Table, Text, drawing, section
 from dimecli.report.searches import searches
 from dimecli.report.seen import Seen
+from dimecli.run.origin import packages_of
 from dimecli.run.run import Run
 
 _ACCURACY = "accuracy["  # numbers of classifiers are called after them
@@ -66,7 +67,6 @@ def about(run: Run) -> Iterator[Block]:
     """Objective, data, network, machine, times and versions."""
     record, objective = run.record, run.experiment.objective
     config, machine, results, data = record["config"], record["machine"], record["results"], record["data"]
-    origins = sorted({f"{of['distribution']} {of['version']}" for of in record["plugins"].values()})
     yield Facts(
         {
             "objective": config["objective"]["name"],
@@ -80,7 +80,7 @@ def about(run: Run) -> Iterator[Block]:
             "began": datetime.fromisoformat(record["created"]).strftime("%Y-%m-%d %H:%M"),
             "took": f"{timedelta(seconds=round(results['seconds']))}, {results.get('steps', 0):,} steps",
             "machine": written(_some(machine, "device", "threads", "platform")),
-            "versions": ", ".join([*origins, written(_some(machine, "torch", "python"))]),
+            "versions": ", ".join([packages_of(record), written(_some(machine, "torch", "python"))]),
         }
     )
     for note in run.notes:

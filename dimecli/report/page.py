@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from dimecli.blame import blamed
 from dimecli.errors import DimeError
 from dimecli.run.files import write_atomic
 
@@ -180,7 +181,9 @@ def section(title: str, make: Callable[[], Iterable[Block]]) -> Section:
 
 def reason_of(error: Exception) -> str:
     """Why something failed, in a line."""
-    return str(error) if isinstance(error, DimeError) else f"{type(error).__name__}: {error}".partition("\n")[0]
+    if isinstance(error, DimeError):
+        return str(error)
+    return str(blamed(error) or f"{type(error).__name__}: {error}".partition("\n")[0])
 
 
 def picture(file: Path, alt: str, caption: str = "", chart: bool = False) -> Picture:

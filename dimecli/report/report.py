@@ -34,7 +34,7 @@ class Report:
 def report(
     runs: Sequence[Run],
     output: Path | None = None,
-    density: Density | str = "gmm",
+    density: Density | str | None = None,
     n: int = 64,
     seed: int = 0,
     reporter: Reporter = QUIET,
@@ -44,7 +44,7 @@ def report(
     Args:
         runs: The runs.
         output: Where to write; None is `report.html` in the run, or in the folder that holds all of them.
-        density: What samples are drawn from.
+        density: What samples are drawn from; None takes the default.
         n: Samples to draw from each run.
         seed: Of all draws and choices.
         reporter: Told how far it is.

@@ -45,14 +45,14 @@ class Seen:
 
     Args:
         run: The run.
-        density: What samples are drawn from.
+        density: What samples are drawn from; None takes the default.
         count: How many.
         seed: Of all draws and choices.
         reporter: Told how a long fit goes.
     """
 
     run: Run
-    density: Density | str = "gmm"
+    density: Density | str | None = None
     count: int = 64
     seed: int = 0
     reporter: Reporter = QUIET

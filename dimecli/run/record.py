@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PositiveInt, Tag, ValidationError, model_validator
 
 from dimecli.data.sentences import Sentences
 from dimecli.data.spec import Spec
@@ -31,12 +31,27 @@ class _Config(_Table):
     tracker: _Choice | None = None  # names, with commas between
 
 
-class _Origin(_Table):
+class _Distributed(_Table):
     distribution: str
     version: str
 
 
+class _Loose(_Table):
+    file: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+_TAGS = ("<distribution>", "<file>")
+_Origin = Annotated[
+    Annotated[_Distributed, Tag(_TAGS[0])] | Annotated[_Loose, Tag(_TAGS[1])],
+    Discriminator(lambda origin: _TAGS[isinstance(origin, dict) and "file" in origin]),
+]
+
+
 class _Origins(_Table):
+    model_config = ConfigDict(extra="allow")  # the trackers, and the grammar
+    __pydantic_extra__: dict[str, _Origin]
+
     objective: _Origin
     dataset: _Origin
     network: _Origin
@@ -102,4 +117,5 @@ def check(record: Record, file: Path) -> None:
         (_Finished if record.get("state") == "finished" else _Run).model_validate(record)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise DimeError(f"{file} is damaged: '{'.'.join(map(str, first['loc']))}': {first['msg']}") from error
+        key = ".".join(str(part) for part in first["loc"] if part not in _TAGS)
+        raise DimeError(f"{file} is damaged: '{key}': {first['msg']}") from error

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -15,17 +16,19 @@ from dimecli.console import QUIET, Reporter
 from dimecli.data.batches import Batches
 from dimecli.data.samples import Samples, Split
 from dimecli.data.spec import Spec
-from dimecli.errors import DimeError, UserError
+from dimecli.defaults import default
+from dimecli.errors import DimeError, PluginError, UserError
 from dimecli.machine import pick_device
 from dimecli.model import Autoencoder, VariationalAutoencoder
 from dimecli.nn.noise import LearnedNoise
-from dimecli.plugin import Context, Density, Fitted, Language
-from dimecli.registry import entry_of, make
+from dimecli.plugin import Context, Density, Fitted, Language, LatentSpace
+from dimecli.registry import entry_of, make, registered
 from dimecli.run.decoding import AUTO, Decoding
 from dimecli.run.files import file_hash, read_tensors, write_tensors
 from dimecli.run.folder import read_record
+from dimecli.run.origin import packages_of, require_grammar, warn_of_changes
 from dimecli.seeds import generator
-from dimecli.training.experiment import from_record, packages_of
+from dimecli.training.experiment import from_record
 from dimecli.training.start import build_model
 
 _BATCH = 500
@@ -62,6 +65,7 @@ class Run:
                 f"run {path.name} is {self.record['state']}, not finished; dime train --resume {shlex.quote(str(path))}"
             )
         self.experiment = from_record(path, self.record)
+        warn_of_changes(path, self.record)
         self.device = pick_device(device or self.experiment.train.device)
         model = self._load_model().to(self.device).to(memory_format=torch.channels_last)
         self.model = model.eval().requires_grad_(False)
@@ -90,6 +94,7 @@ class Run:
         Raises:
             UserError: its grammar is not installed, or its file is missing.
         """
+        require_grammar(self.path, self.record)
         return self.experiment.dataset.language
 
     @cached_property
@@ -107,6 +112,7 @@ class Run:
 
     def _samples(self, split: Split) -> tuple[Samples, str]:
         """The samples and their fingerprint, which is that of training; of test samples only the spec is."""
+        require_grammar(self.path, self.record)
         samples = self.experiment.load(split)
         found = samples.fingerprint()
         expected = self.record["data"]["fingerprints"].get(split, found)
@@ -168,11 +174,11 @@ class Run:
         mean, log_variance = self.model.posterior(x)
         return {"codes": mean.float().cpu(), "std": (log_variance / 2).exp().float().cpu()}
 
-    def fit(self, density: Density | str, reporter: Reporter = QUIET) -> Fitted:
+    def fit(self, density: Density | str | None = None, reporter: Reporter = QUIET) -> Fitted:
         """The density fitted to the training codes; fitted once, then kept until its options or its version change.
 
         Args:
-            density: A plugin or its name.
+            density: A plugin or its name; None takes the default.
             reporter: Told how a long fit goes.
 
         Raises:
@@ -184,7 +190,7 @@ class Run:
             wanted = ", ".join(sorted(density.latent_spaces))
             raise UserError(
                 f"--density {entry.name} is for a latent space that is {wanted}; this run's is {latent_space}; "
-                "try --density gmm"
+                f"allowed: {', '.join(_suiting(latent_space)) or 'none that is installed'}"
             )
         file = self.path / "densities" / f"{entry.name}.safetensors"
         options = {key: value for key, value in density.options().items() if key not in density.sampling_options}
@@ -205,7 +211,7 @@ class Run:
     def sample(
         self,
         n: int,
-        density: Density | str = "gmm",
+        density: Density | str | None = None,
         seed: int = 0,
         project: bool | None = None,
         decoding: Decoding = AUTO,
@@ -215,7 +221,7 @@ class Run:
 
         Args:
             n: How many.
-            density: A plugin or its name; fitted on demand.
+            density: As for `fit`; fitted on demand.
             seed: The same seed gives the same bits, another one other samples.
             project: Divide codes by their length before decoding; by default where the latent space
                 is the sphere, because the decoder has seen nothing else.
@@ -270,6 +276,15 @@ def _kept(file: Path, about: dict[str, Any]) -> dict[str, torch.Tensor] | None:
     return tensors if found == about else None
 
 
-def _density(given: Density | str) -> Density:
+def _density(given: Density | str | None) -> Density:
+    given = default("density") if given is None else given
     density: Density = make("density", given) if isinstance(given, str) else given
     return density
+
+
+def _suiting(latent_space: LatentSpace) -> Iterator[str]:
+    """The names of the densities for a latent space, of those that work."""
+    for entry in registered("density"):
+        with suppress(PluginError):
+            if latent_space in cast("type[Density]", entry.plugin).latent_spaces:
+                yield entry.name

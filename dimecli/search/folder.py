@@ -14,9 +14,10 @@ from typing import Any
 from dimecli.errors import DimeError, UserError
 from dimecli.lazy import torch
 from dimecli.plugin import Density, Plugin, Problem, Search
-from dimecli.registry import entry_of
+from dimecli.registry import entry_of, find
 from dimecli.run.files import file_hash, write_json
 from dimecli.run.lock import is_locked, lock
+from dimecli.run.origin import require
 from dimecli.run.run import Run
 from dimecli.search.log import Log
 from dimecli.search.settings import SearchSettings
@@ -137,6 +138,22 @@ def read_search(path: Path) -> dict[str, Any]:
     return record  # type: ignore[no-any-return]
 
 
+def require_plugins(path: Path, record: dict[str, Any]) -> None:
+    """Make sure that the plugins of a search are there, as they were, to go on with it.
+
+    Raises:
+        UserError: one is not; says what to install, or which file to give.
+    """
+    for kind, origin in record.get("plugins", {}).items():
+        if not isinstance(origin, dict):  # of nobody; or told in words, as earlier records do
+            continue
+        name = record["config"][kind]["name"]
+        require(f"search {path.name}", origin, kind, name)
+        if "file" in origin and find(kind, name).version != origin["sha256"]:
+            file = Path(origin["file"]).name
+            raise UserError(f"--resume {path.name}: {file} changed since; without --resume a new search begins")
+
+
 def find_search(run_path: Path) -> Path:
     """The folder of the run's newest search that is neither finished nor worked on.
 
@@ -171,13 +188,13 @@ def _numbered(folder: Path) -> list[tuple[int, Path]]:
     return [(int(found[0]), path) for path in paths if (found := re.match(r"[0-9]+(?=-)", path.name))]
 
 
-def _name_and_origin(plugin: Plugin) -> tuple[str, str | None]:
-    """The registered name of a plugin with its distribution and version, or the address of a class of nobody's."""
+def _name_and_origin(plugin: Plugin) -> tuple[str, dict[str, Any] | None]:
+    """The registered name of a plugin with where it comes from, or the address of a class of nobody's."""
     try:
         entry = entry_of(plugin)
     except UserError:
         return f"{type(plugin).__module__}:{type(plugin).__qualname__}", None
-    return entry.name, entry.origin
+    return entry.name, entry.record
 
 
 def _refuse_changes(search: str, table: str, before: dict[str, Any], now: dict[str, Any]) -> None:

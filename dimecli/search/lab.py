@@ -59,7 +59,7 @@ class FolderLab:
             UserError: the run that is there has other options; or as `dimecli.training.start.start`.
             DimeError: training failed.
         """
-        experiment, runs = _experiment(tables), self.folder / "runs" / name
+        experiment, runs = experiment_of(tables), self.folder / "runs" / name
         found = sorted(record.parent for record in runs.glob("*/run.json"))  # a kill may come before a record
         if not found:
             self.reporter.say(f"Training {name} in {runs}")
@@ -123,12 +123,18 @@ def _read(file: Path) -> dict[str, Any]:
     return protocol
 
 
-def _experiment(tables: Mapping[str, Mapping[str, Any]]) -> Experiment:
+def experiment_of(tables: Mapping[str, Mapping[str, Any]]) -> Experiment:
+    """What tables for `Lab.train` say.
+
+    Raises:
+        UserError: they name a plugin or an option that there is not.
+    """
+
     def plugin(kind: str, table: Mapping[str, Any]) -> Any:
         return make(kind, **table)
 
     dataset = plugin("dataset", tables["dataset"])
-    network = plugin("network", tables.get("network", {"name": dataset.network}))
+    network = plugin("network", tables.get("network", {"name": dataset.fitting_network()}))
     settings = checked(TrainSettings, tables.get("train", {}), "table [train]")
     return Experiment(plugin("objective", tables["objective"]), dataset, network, settings)
 

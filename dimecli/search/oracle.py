@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeVar
 
+from dimecli.blame import blamed
 from dimecli.errors import DimeError, UserError
 from dimecli.plugin import Executor, Language, Outcome, Problem
 from dimecli.search.call import Call, evaluate, failure, outcome_of
@@ -201,7 +202,7 @@ class Oracle:
             self._executor.stop(pool)
 
     def _failure(self, error: BaseException) -> DimeError:
-        return DimeError(f"executor {type(self._executor).__name__} fails: {failure(error).reason}")
+        return blamed(error) or DimeError(f"executor {type(self._executor).__name__} fails: {failure(error).reason}")
 
 
 def _died(error: Exception) -> Outcome:

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from dimecli.lazy import F, torch
 from dimecli.plugin import Classifier, Labelled
+from dimecli.testing.contract import Contract
 from dimecli.testing.expect import expect, only_own_randomness, seeded
 
 _CLASSES = 3
 _ENOUGH = 0.9  # of codes whose classes are far apart
 
 
-def check_classifier(classifier: Classifier, where: str) -> None:
+def check_classifier(contract: Contract, classifier: Classifier) -> None:
     """Fits codes whose classes are far apart, tells those of others, and restores what was fitted."""
     train, validation, test = (_labelled(count, seed) for seed, count in enumerate((300, 60, 90)))
-    with only_own_randomness(f"{where}: fit"):
+    with contract.needed("it fits labelled codes"), only_own_randomness():
         fitted = classifier.fit(train, validation, seeded())
-    found = fitted.predict(test.codes)
-    right = found.shape == (len(test.codes),) and found.dtype == torch.int64
-    expect(right, f"{where}: predict(codes) is {tuple(found.shape)} {found.dtype}", "return (N,) int64")
-    accuracy = found.eq(test.labels).float().mean().item()
-    expect(accuracy >= _ENOUGH, f"{where}: {accuracy:.0%} of far classes are told apart", "fit until they are")
-    again = classifier.fit(train, validation, seeded()).predict(test.codes)
-    expect(torch.equal(found, again), f"{where}: a seed gives two classifiers", "draw from `rng` only")
-    restored = classifier.restore(fitted.state()).predict(test.codes)
-    expect(torch.equal(found, restored), f"{where}: what restore gives is not what fit gave", "put all into state()")
+    with contract.needed("predict(codes) gives (N,) classes, int64"):
+        found = fitted.predict(test.codes)
+        right = found.shape == (len(test.codes),) and found.dtype == torch.int64
+        expect(right, f"predict(codes) is {tuple(found.shape)} {found.dtype}", "return (N,) int64")
+        beyond = sorted(set(found.tolist()) - set(range(_CLASSES)))
+        expect(not beyond, f"it predicts classes {beyond} of {_CLASSES}", "number them as the labels are")
+    with contract.promise("it tells classes that are far apart"):
+        accuracy = found.eq(test.labels).float().mean().item()
+        expect(accuracy >= _ENOUGH, f"{accuracy:.0%} of far classes are told apart", "fit until they are")
+    with contract.promise("the same seed gives the same classifier"):
+        again = classifier.fit(train, validation, seeded()).predict(test.codes)
+        expect(torch.equal(found, again), "it gives another one", "draw from `rng` only")
+    with contract.promise("what restore gives is what fit gave"):
+        restored = classifier.restore(fitted.state()).predict(test.codes)
+        expect(torch.equal(found, restored), "it predicts otherwise", "put all that is learned into state()")
 
 
 def _labelled(count: int, seed: int) -> Labelled:

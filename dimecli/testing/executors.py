@@ -2,38 +2,53 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import time
 
 from dimecli.plugin import Executor
+from dimecli.testing.contract import Contract
 from dimecli.testing.expect import expect
 
 _SECONDS = 60
 """For a call to come back, which may start a process on the way, and that a call takes which is not waited for."""
 
 
-def check_executor(executor: Executor, where: str) -> None:
-    """Makes calls, some of which fail, stops, and starts again; stops while a call runs if that ends it.
+def check_executor(contract: Contract, executor: Executor) -> None:
+    """Makes calls, some of which fail, stops, and starts again; stops while a call runs if that ends it."""
+    _check_once(contract, executor)
+    with contract.section("started again"):
+        _check_once(contract, executor)
 
-    Raises:
-        AssertionError: something does not hold; the message says what, and the cure.
-        UserError: what the executor needs is not here.
-    """
-    for _ in range(2):
+
+def _check_once(contract: Contract, executor: Executor) -> None:
+    with contract.needed("it starts"):
         pool = executor.start()
-        try:
-            calls = [pool.submit(pow, base, exp=2) for base in range(executor.workers + 2)]
-            results = [call.result(_SECONDS) for call in calls]
-            right = results == [base**2 for base in range(len(calls))]
-            expect(right, f"{where}: calls give {results}", "give each future the result of its call")
-            error = pool.submit(int, "no number").exception(_SECONDS)
-            expect(error, f"{where}: what a call raises is lost", "give it to the future")
-            expect(pool.submit(abs, -1).result(_SECONDS) == 1, f"{where}: no call after one that raises", "go on")
-            if executor.kills:
-                pool.submit(time.sleep, _SECONDS)
-        finally:
-            start = time.monotonic()
-            executor.stop(pool)
+    try:
+        _check_calls(contract, executor, pool)
+    finally:
+        _check_stop(contract, executor, pool)
+
+
+def _check_calls(contract: Contract, executor: Executor, pool: concurrent.futures.Executor) -> None:
+    with contract.promise("each future gets the result of its call"):
+        calls = [pool.submit(pow, base, exp=2) for base in range(executor.workers + 2)]
+        results = [call.result(_SECONDS) for call in calls]
+        right = results == [base**2 for base in range(len(calls))]
+        expect(right, f"calls give {results}", "give each future the result of its call")
+    with contract.promise("what a call raises reaches its future"):
+        error = pool.submit(int, "no number").exception(_SECONDS)
+        expect(isinstance(error, ValueError), f"int('no number') raises {error!r}", "give the future what was raised")
+    with contract.promise("it goes on after a call that raises"):
+        result = pool.submit(abs, -1).result(_SECONDS)
+        expect(result == 1, f"abs(-1) gives {result!r}", "go on")
+
+
+def _check_stop(contract: Contract, executor: Executor, pool: concurrent.futures.Executor) -> None:
+    title = "stop ends a call that runs" if executor.kills else "stop gives back what start took, without a wait"
+    with contract.promise(title):
+        if executor.kills:
+            pool.submit(time.sleep, _SECONDS)
+        start = time.monotonic()
+        executor.stop(pool)
         waited = time.monotonic() - start
-        expect(
-            waited < _SECONDS / 2, f"{where}: stop waits {waited:.0f} s for a call", "end it, or leave `kills` False"
-        )
+        expect(waited < _SECONDS / 2, f"stop waits {waited:.0f} s for a call", "end it, or leave `kills` False")

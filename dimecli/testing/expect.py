@@ -26,9 +26,9 @@ def seeded() -> torch.Generator:
 
 
 @contextmanager
-def only_own_randomness(where: str) -> Iterator[None]:
+def only_own_randomness() -> Iterator[None]:
     """Raises an AssertionError if what is done inside draws from torch's global generator."""
     before = torch.random.get_rng_state()
     yield
     untouched = torch.equal(before, torch.random.get_rng_state())
-    expect(untouched, f"{where} draws from torch's global generator", "draw from `rng` only")
+    expect(untouched, "it draws from torch's global generator", "draw from `rng` only")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,6 +45,9 @@ class TinyRun(Run):
         spec: What the data are.
         model: An autoencoder, with codes on the unit sphere if it ends in a `UnitNorm`.
         path: A folder to write into.
+
+    Attributes:
+        copies: Samples to give in place of draws.
     """
 
     def __init__(self, spec: Spec, model: Autoencoder, path: Path) -> None:
@@ -55,7 +59,13 @@ class TinyRun(Run):
         self.experiment: Any = SimpleNamespace(train=TrainSettings(), objective=objective, dataset=dataset)
         config = {"objective": {"name": "tiny"}, "dataset": {"name": "tiny"}}
         self.record = {"weights": "0" * 64, "config": config, "data": {"fingerprints": {}}}
+        self.copies: torch.Tensor | None = None
         self._data = {split: _samples(spec, split, count) for split, count in _COUNTS.items()}
+
+    @cached_property
+    def training_codes(self) -> torch.Tensor:
+        """`(120, l)` codes that samples are drawn around."""
+        return self.codes("train")
 
     def _samples(self, split: Split) -> tuple[Samples, str]:
         return self._data[split], self._data[split].fingerprint()
@@ -74,11 +84,13 @@ class TinyRun(Run):
         reporter: Any = None,
     ) -> Drawn:
         """Codes of training samples with a little noise, decoded."""
-        rng, codes = generator(seed, "sample"), self.codes("train")
+        rng, codes = generator(seed, "sample"), self.training_codes
         codes = codes[torch.randint(len(codes), (n,), generator=rng)]
         codes = codes + 0.1 * torch.randn(codes.shape, generator=rng)
         codes = F.normalize(codes, dim=1) if self._sphere else codes
         conditions = {"density": {"name": "tiny"}, "fitted_on": "train", "seed": seed}
+        if self.copies is not None:
+            return Drawn(self.copies[torch.arange(n) % len(self.copies)], codes, conditions)
         return Drawn(self.decode(codes, decoding, seed), codes, conditions)
 
 

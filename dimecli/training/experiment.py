@@ -10,10 +10,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from dimecli import distributed
 from dimecli.data.samples import Samples, Split
+from dimecli.data.spec import Modality
+from dimecli.defaults import optional
 from dimecli.errors import DimeError, UserError
 from dimecli.plugin import Dataset, Network, Objective, Plugin, Tracker
-from dimecli.registry import entry_of, find, names
+from dimecli.registry import entry_of, find
+from dimecli.run.origin import packages_of, plugin_of
 from dimecli.run.record import Record
 from dimecli.settings import Settings, first_error
 from dimecli.training.settings import TrainSettings
@@ -52,27 +56,29 @@ class Experiment:
         return {**tables, "train": self.train.options()}
 
     def origins(self) -> dict[str, dict[str, Any]]:
-        """Where each plugin, the grammar included, comes from: distribution, version, class and plugin API."""
+        """Where each plugin, the grammar included, comes from: `Entry.record` of each."""
         plugins = self.plugins | {f"tracker.{name}": tracker for name, tracker in self.trackers.items()}
         entries = {kind: entry_of(plugin) for kind, plugin in plugins.items()}
         if language := self.dataset.language:
-            with suppress(UserError):  # a grammar in a file comes from no distribution
-                plugins["grammar"], entries["grammar"] = language, entry_of(language)
-        return {
-            kind: {
-                "distribution": entry.distribution,
-                "version": entry.version,
-                "class": entry.point.value,
-                "api": plugins[kind].api,
-            }
-            for kind, entry in entries.items()
-        }
+            with suppress(UserError):  # a grammar's text in a file of its own is no plugin
+                entries["grammar"] = entry_of(language)
+        return {kind: entry.record for kind, entry in entries.items()}
+
+    def check(self) -> None:
+        """Refuses what can be told before the data is read.
+
+        Raises:
+            UserError: several processes are to train an objective that only one can.
+        """
+        if (processes := distributed.world()) > 1 and not self.objective.data_parallel:
+            name = entry_of(self.objective).name
+            raise UserError(f"objective '{name}' is trained by one process, got {processes}; start it without torchrun")
 
     def training(self) -> tuple[Samples, Samples]:
         """The samples to train on and those to validate on, in the form that the network works on.
 
         Raises:
-            UserError: the network does not take them, or the data is missing or damaged.
+            UserError: the objective or the network does not take them, or the data is missing or damaged.
         """
         training, validation = self.dataset.training()
         return self._prepared(training), self._prepared(validation)
@@ -86,15 +92,28 @@ class Experiment:
         return self._prepared(self.dataset.load(split))
 
     def _prepared(self, samples: Samples) -> Samples:
-        modality = samples.spec.modality
+        modality, dataset = samples.spec.modality, entry_of(self.dataset).name
+        if modality not in self.objective.modalities:
+            taken = ", ".join(f"{allowed}s" for allowed in sorted(self.objective.modalities))
+            raise UserError(
+                f"objective '{entry_of(self.objective).name}' takes {taken}; dataset '{dataset}' gives {modality}s; "
+                f"{_taker(modality)}"
+            )
         if modality not in self.network.modalities:
             taken = ", ".join(sorted(self.network.modalities))
-            network, dataset = entry_of(self.network).name, entry_of(self.dataset).name
+            network = entry_of(self.network).name
             raise UserError(
                 f"--network {network} takes {taken}; dataset '{dataset}' gives {modality}; "
-                f"try --network {self.dataset.network}"
+                f"try --network {self.dataset.fitting_network()}"
             )
         return self.network.prepare(samples)
+
+
+def _taker(modality: Modality) -> str:
+    """What to do with data that an objective does not take."""
+    usual = optional("objective")
+    taker: Any = find("objective", usual).plugin() if usual else None
+    return f"try objective '{usual}'" if taker and modality in taker.modalities else "choose another objective"
 
 
 def from_record(path: Path, record: Record) -> Experiment:
@@ -114,7 +133,7 @@ def from_record(path: Path, record: Record) -> Experiment:
         name = options.pop("name")
         if "download" in options:
             options["download"] = False
-        return _build(path, record, _class(path, record, kind, name, kind), options)
+        return _build(path, record, plugin_of(path, record, kind, name, kind), options)
 
     settings = _build(path, record, TrainSettings, record["config"]["train"])
     return Experiment(plugin("objective"), plugin("dataset"), plugin("network"), settings)
@@ -132,17 +151,9 @@ def trackers_of(path: Path, record: Record) -> dict[str, Tracker]:
     """
     table = record["config"].get("tracker", {"name": ""})
     return {
-        name: _build(path, record, _class(path, record, "tracker", name, f"tracker.{name}"), table.get(name, {}))
+        name: _build(path, record, plugin_of(path, record, "tracker", name, f"tracker.{name}"), table.get(name, {}))
         for name in filter(None, table["name"].split(","))
     }
-
-
-def _class(path: Path, record: Record, kind: str, name: str, key: str) -> type[Plugin]:
-    """The class of a plugin whose origin the record keeps under `key`."""
-    if name not in names(kind) and (origin := record["plugins"].get(key)):
-        package = f"{origin['distribution']} {origin['version']}"
-        raise UserError(f"run {path.name} needs the {kind} '{name}' of {package}: pip install {origin['distribution']}")
-    return find(kind, name).plugin
 
 
 def _build(path: Path, record: Record, settings: type[Settings], options: Record) -> Any:
@@ -151,8 +162,3 @@ def _build(path: Path, record: Record, settings: type[Settings], options: Record
     except ValidationError as error:
         reason = first_error(error, settings)
         raise DimeError(f"{path / 'run.json'}: the options do not suit {packages_of(record)}: {reason}") from error
-
-
-def packages_of(record: Record) -> str:
-    """The distributions, with their versions, that a record's plugins came from."""
-    return ", ".join(sorted({f"{origin['distribution']} {origin['version']}" for origin in record["plugins"].values()}))

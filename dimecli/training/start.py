@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from dimecli import distributed
+from dimecli.blame import blamed
 from dimecli.console import Reporter
 from dimecli.data.batches import Batches
 from dimecli.data.samples import Samples
@@ -27,6 +28,7 @@ from dimecli.plugin import Tracker
 from dimecli.run.files import file_hash, write_tensors
 from dimecli.run.folder import create_run, read_record, update_record, write_record
 from dimecli.run.lock import lock
+from dimecli.run.origin import changed_files, require_grammar
 from dimecli.run.record import Record
 from dimecli.seeds import derive
 from dimecli.training.experiment import Experiment, from_record, trackers_of
@@ -63,6 +65,7 @@ def start(experiment: Experiment, runs: Path, reporter: Reporter) -> Path:
         UserError: the experiment cannot be trained; no folder was made, unless it was a tracker that did not open.
         DimeError: training failed; the record says why and the last checkpoint is kept.
     """
+    experiment.check()
     _check(experiment.trackers)
     with _processes(experiment.train.device):
         ready, first = _prepare(experiment, reporter), distributed.rank() == 0
@@ -91,7 +94,14 @@ def resume(path: Path, reporter: Reporter) -> Path:
             raise UserError(
                 f"--resume {path.name}: it needs the {processes} processes that it began with: {again} train"
             )
+        require_grammar(path, record)
+        if changed := changed_files(record):
+            raise UserError(
+                f"--resume {path.name}: {', '.join(changed)} changed since, and its bits would be others; "
+                "put back what it was trained with"
+            )
         experiment = replace(from_record(path, record), trackers=trackers_of(path, record))
+        experiment.check()
         _check(experiment.trackers)
         with _processes(experiment.train.device):
             ready = _prepare(experiment, reporter)
@@ -171,7 +181,7 @@ def _train(ready: _Ready, path: Path, reporter: Reporter, resume: bool) -> None:
                 if stopped:
                     update_record(path, state="interrupted")
                 else:
-                    update_record(path, state="failed", error=str(error) or type(error).__name__)
+                    update_record(path, state="failed", error=_reason(error))
         trainer.trackings.finish(None)
         if stopped:
             reporter.say(f"Go on with: dime train --resume {shlex.quote(str(path))}")
@@ -180,6 +190,13 @@ def _train(ready: _Ready, path: Path, reporter: Reporter, resume: bool) -> None:
         shutil.rmtree(path / "checkpoints", ignore_errors=True)  # whatever happens here, the run is finished
     trainer.trackings.finish(results)
     distributed.from_first("finished", trainer.device)  # the others may read the run once it is whole
+
+
+def _reason(error: BaseException) -> str:
+    """Why a training failed, in a line, and which plugin is to blame."""
+    if isinstance(error, DimeError):
+        return str(error)
+    return str(blamed(error) or ": ".join(filter(None, (type(error).__name__, str(error)))))
 
 
 @contextmanager

@@ -71,7 +71,7 @@ def test_the_problem_of_the_grammar_is_searched_and_compared(dime: Dime, run: st
     table = {line.split()[0]: line.split() for line in ran.out.split("\n\n")[1].splitlines()[1:]}
     assert list(table) == ["bo", "random", "pcfg"]
     assert table["bo"][1:3] == [f"{best['value']:.6g}", str(len(rounds))]
-    assert f"Next, to compare: dime bo {Path('runs', run)} --search evolve" in ran.err
+    assert f"Next, to compare: dime bo {Path('runs', run)} --search bo-svgp" in ran.err
 
 
 def test_json_keeps_its_promise(dime: Dime, run: str) -> None:
@@ -121,7 +121,7 @@ def test_a_function_of_one_s_own(dime: Dime, run: str, executor: str) -> None:
 def test_invalid_sentences_are_told_with_the_most_frequent_reason(dime: Dime, run: str) -> None:
     ran = dime("bo", *SMALL, "--problem", "cmd:sh -c 'echo no >&2; exit 3'", "--search", "pcfg", "--executor", "serial")
     assert ran.code == 0, ran.err
-    assert "8 of 8 evaluations are invalid, mostly: no\n" in ran.err
+    assert "8 of 8 evaluations of problem 'command' are invalid, mostly: no\n" in ran.err
     assert ran.out.split("\n\n")[1].splitlines()[1].split()[:3] == ["pcfg", "none", "8"]
 
 

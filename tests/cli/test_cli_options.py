@@ -107,11 +107,18 @@ def test_without_options_the_defaults_hold(dime: Dime) -> None:
     assert set(config) == {"objective", "dataset", "network", "train"}
 
 
+def test_a_value_that_an_objective_is_called_after_is_not_taken_for_it(dime: Dime) -> None:
+    ran = dime("train", "--grammar", "dime", "--dry-run")
+    assert ran.code == 2
+    assert ran.err == "Error: 'dime' is also the name of some objective, so write the option before it as OPTION=dime\n"
+    assert "named 'dime'" in dime("train", "--grammar=dime", "--dry-run").err, "there is no such grammar"
+
+
 def test_the_dataset_brings_its_network_unless_one_is_named(dime: Dime) -> None:
     from dimecli.registry import find
 
     expected: Any = find("dataset", "mnist").plugin
-    assert resolved(dime, "--dataset", "mnist")["network"]["name"] == expected.network
+    assert resolved(dime, "--dataset", "mnist")["network"]["name"] == expected.fitting_network()
     assert resolved(dime, "--dataset=mnist", "--network=wide")["network"] == {"name": "wide", "hot": 1}
 
 
@@ -244,7 +251,7 @@ MISTAKES = {
     "spicy vae": "Got unexpected extra argument(s) (vae)",
     "--gamma --config x.toml": "--config x.toml: No such file or directory",
     "spicy --limit --preset mild": "--limit: its value is missing, before --preset",
-    "strange": "option 'table' of objective 'strange': dict[str, int] has no form on a command line",
+    "strange": "objective 'strange' of dime-spices 0.3.0 (spices:Strange): option 'table': dict[str, int] has no form",
 }
 
 

@@ -176,7 +176,7 @@ def test_mistakes_on_the_line(dime: Dime, words: list[str], says: str) -> None:
             "import nothing",
             "metric 'odd' of dime-odd 0.1 (odd:Odd) failed to import: ModuleNotFoundError: No module named 'nothing'",
         ),
-        ("odd = odd:Formless", FORMLESS, "option 'table' of metric 'odd': "),
+        ("odd = odd:Formless", FORMLESS, "metric 'odd' of dime-odd 0.1 (odd:Formless): option 'table': "),
         ("near = odd:Formless", FORMLESS, "metric 'near' is claimed by dime-more 0.3 (more:Near) and dime-odd 0.1 "),
     ],
 )

@@ -32,7 +32,7 @@ def test_images(dime: Dime, images: str) -> None:
     assert min(distances) > 0
     nearest = sorted(found["neighbours"][0]["distance"] for found in shown["nearest"])
     assert f"{nearest[0]:.4g} to {nearest[-1]:.4g} from the nearest training sample; wrote {images}" in ran.err
-    assert f"Next, to see how far held-out data are: dime evaluate {images} --metric nearest" in ran.err
+    assert f"Next, to measure these samples: dime evaluate {images} --density gaussian" in ran.err
     again = dime("nearest", "--density", "gaussian", "-n", "3", "--neighbours", "2", "--json", "--quiet")
     assert (again.json, again.err) == (shown, "")
     other = dime("nearest", "--density", "gaussian", "-n", "3", "--neighbours", "2", "--json", "--seed", "1")

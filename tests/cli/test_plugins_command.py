@@ -86,7 +86,7 @@ def test_a_name_that_is_claimed_twice_is_an_error_of_both(dime: Dime, install: I
 
 def test_show_tells_every_option_and_preset(dime: Dime) -> None:
     ran = dime("plugins", "show", "objective", "mine")
-    assert "objective 'mine' of dime-more 0.3 Mine [really]. More words." in ran.flat
+    assert "objective 'mine' of dime-more 0.3: dime train mine Mine [really]. More words." in ran.flat
     assert "--lambda float 0.5 >= 0 Weight [0, 1]." in ran.flat
     assert "--latent-size int 16 >= 1 Dimension l of the codes." in ran.flat
     assert "preset 'soft': objective.lambda = 0.25, train.lr = 0.5" in ran.flat
@@ -112,7 +112,7 @@ def test_show_gives_all_plugins_of_a_name(dime: Dime) -> None:
             "takes NAME or KIND NAME, got 'nothing dime'; kinds: objective, network, dataset, grammar, density",
         ),
         ("show bad", 1, "objective 'bad' of dime-more 0.3 (not_there:X) failed to import"),
-        ("show formless", 1, "(more_mod:Formless): dict[str, int] has no form on a command line"),
+        ("show formless", 1, "(more_mod:Formless): option 'table': dict[str, int] has no form on a command line"),
         ("show", 2, "Missing argument '[KIND] NAME'."),
     ],
 )

@@ -155,3 +155,8 @@ def test_shuffle_leaves_no_row_in_its_place_and_differs_from_step_to_step(count:
     partners = torch.bincount(torch.stack(orders)[:, 0], minlength=count)  # of the first row
     assert partners[0] == 0
     assert (partners[1:] > 0).all()
+
+
+def test_one_row_cannot_be_shuffled() -> None:
+    with pytest.raises(ValueError, match="a batch of at least 2 samples, got 1"):
+        shuffled(torch.ones(1, 3), torch.Generator())

@@ -129,3 +129,8 @@ def test_collapsed_codes_have_a_finite_gradient(kernel: Kernel) -> None:
     assert value > 0
     assert x.grad is not None
     assert x.grad.isfinite().all()
+
+
+def test_one_code_has_no_discrepancy() -> None:
+    with pytest.raises(ValueError, match="a batch of at least 2 samples, got 1"):
+        mmd(normal(5, 2, 0), normal(1, 2, 1), "imq", 4.0)

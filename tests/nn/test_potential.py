@@ -121,3 +121,8 @@ def test_closed_form_where_its_factors_overflow() -> None:
     with pytest.raises(OverflowError):
         math.gamma(512 / 2)
     assert uniform_log_potential(512, 2.0) == pytest.approx(-4 + 16 / (2 * 512), abs=1e-4)  # cosines of variance 1/l
+
+
+def test_one_code_has_no_pairs() -> None:
+    with pytest.raises(ValueError, match="a batch of at least 2 samples, got 1"):
+        log_potential(torch.ones(1, 3), 2.0)

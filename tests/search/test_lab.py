@@ -127,7 +127,7 @@ def test_a_run_is_trained_once_and_its_options_stay(tmp_path: Path) -> None:
 def test_a_network_may_be_left_to_the_dataset(tmp_path: Path) -> None:
     with _lab(tmp_path) as lab:
         run = lab.train("small", {key: TABLES[key] for key in ("objective", "dataset", "train")})
-    assert run.record["config"]["network"]["name"] == make("dataset", "digits").network
+    assert run.record["config"]["network"]["name"] == make("dataset", "digits").fitting_network()
 
 
 def test_kill_9_and_go_on(tmp_path: Path) -> None:

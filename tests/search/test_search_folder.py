@@ -60,7 +60,7 @@ def test_everything_is_recorded(tmp_path: Path) -> None:
     assert record["config"]["search"] == {"name": f"{__name__}:Stepping", "step": 1.0}
     assert record["config"]["problem"] == {"name": "host_fakes:Wave", **Wave().options()}
     assert SearchSettings(**record["config"]["bo"]) == SearchSettings(rounds=7)
-    assert record["plugins"] == {"problem": None, "search": None, "density": find("density", "gmm").origin}
+    assert record["plugins"] == {"problem": None, "search": None, "density": find("density", "gmm").record}
 
 
 def test_folders_are_numbered_and_never_taken_twice(tmp_path: Path) -> None:

@@ -33,6 +33,8 @@ class TwoStage(Density):
     (`dime train vae --noise learned`).
     """
 
+    normalized = False
+
     widths: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (256, 256, 256), min_length=1, description="Units of the hidden layers of both networks."
     )

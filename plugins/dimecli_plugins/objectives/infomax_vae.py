@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from dimecli.distributed import gather
+from dimecli.distributed import gather, rank
 from dimecli.lazy import torch
 from dimecli.nn.divergence import Divergence, lower_bound, shuffled
 from dimecli.plugin import Loss, Network, Spec, VariationalObjective
@@ -100,7 +100,8 @@ class InfoMaxVAE(VariationalObjective):
         posterior = model.posterior(x)
         z = posterior.sample(rng)  # (B, l)
         critic = model.get_submodule("critic")
-        bound = lower_bound(self.divergence, gather(critic(x, z)), gather(critic(x, shuffled(z, rng))))
+        others = shuffled(gather(z), rng)[rank() * len(z) :][: len(z)]  # (B, l), of the whole batch
+        bound = lower_bound(self.divergence, gather(critic(x, z)), gather(critic(x, others)))
         return Loss(
             players={"critic": -bound},
             reconstruction=self.reconstruction(model, x, z),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from dimecli.distributed import gather
 from dimecli.errors import UserError
 from dimecli.lazy import torch
 from dimecli.plugin import Loss, Network, Objective, Spec
@@ -82,8 +83,9 @@ class MIM(Objective):
 def _scored(values: torch.Tensor, log_prob: torch.Tensor) -> torch.Tensor:
     """`(B,)` values with the gradient of their expectation over draws that have none: REINFORCE, eq. 17.
 
-    The baseline of a value is the mean of the others, which its draw does not affect.
+    The baseline of a value is the mean of the others in the whole batch, which its draw does not affect.
     """
-    n = len(values)
-    advantage = (values - values.mean()).detach() * n / max(n - 1, 1)
+    of_all = gather(values.detach())
+    n = len(of_all)
+    advantage = (values.detach() - of_all.mean()) * n / max(n - 1, 1)
     return values + advantage * (log_prob - log_prob.detach())

@@ -13,6 +13,8 @@ from dimecli.plugin import Candidates, History, Search, Space
 class PCFG(Search):
     """Draws sentences from the grammar itself, without any model, and learns nothing: a baseline."""
 
+    learns = False
+
     by: Literal["pcfg", "uniform", "length"] = Field(
         "pcfg",
         description="Law of the derivations: by the productions' weights (pcfg), all alike (uniform), or all lengths "

@@ -9,6 +9,8 @@ from dimecli.plugin import Candidates, History, Search, Space
 class Random(Search):
     """Draws codes from the density that was fitted to those of training, and learns nothing: a baseline."""
 
+    learns = False
+
     def ask(self, n: int, history: History, space: Space, rng: torch.Generator) -> Candidates:
         """Draws until n sentences are new."""
         from dimecli.search.draws import draw_new

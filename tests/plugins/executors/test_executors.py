@@ -19,7 +19,6 @@ from dimecli.errors import DimeError, UserError
 from dimecli.plugin import Executor, Language, Outcome, Problem
 from dimecli.registry import make
 from dimecli.search.oracle import Oracle
-from dimecli.testing.executors import check_executor
 from dimecli_plugins.executors import dask
 from dimecli_plugins.executors.processes import Processes
 
@@ -256,25 +255,3 @@ def test_a_dask_cluster_without_a_free_worker_is_told(monkeypatch: pytest.Monkey
 @pytest.fixture
 def language() -> Language:
     return make("grammar", "expressions")  # type: ignore[no-any-return]
-
-
-class _Waits(concurrent.futures.Executor):
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:
-        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception:
-            future.set_result(None)  # the error is lost
-        return future
-
-
-class _Loses(Executor):
-    """An executor that loses what calls raise."""
-
-    def start(self) -> concurrent.futures.Executor:
-        return _Waits()
-
-
-def test_an_executor_that_loses_what_calls_raise_is_found_out() -> None:
-    with pytest.raises(AssertionError, match="what a call raises is lost"):
-        check_executor(_Loses(), "Loses")

@@ -14,7 +14,9 @@ from torch.distributions import Independent, Normal, kl_divergence
 from dimecli.data.likelihood import Bernoulli, Gaussian
 from dimecli.data.spec import Spec
 from dimecli.distributions import StandardNormal
+from dimecli.nn.normal import DiagonalNormal
 from dimecli.plugin import Objective
+from dimecli.testing.processes import together
 from dimecli.training.players import Players
 from dimecli.training.settings import TrainSettings
 from dimecli_plugins.networks.mlp import MLP
@@ -185,3 +187,29 @@ def test_an_estimate_of_the_information_above_log_n_is_told(divergence: Any, cri
     notes = InfoMaxVAE(divergence=divergence).notes({"critic": critic}, 1000)
     assert bool(notes) == (said and -critic > math.log(1000))
     assert all("is above log N = 6.908" in note for note in notes)
+
+
+def test_pairs_are_shuffled_over_the_batch_of_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the shift, and codes without noise, given, two processes have the bound of one."""
+
+    class Product(torch.nn.Module):
+        def forward(self, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+            return (x.flatten(1)[:, : z.shape[1]] * z).sum(1)
+
+    monkeypatch.setattr("dimecli_plugins.objectives.infomax_vae.shuffled", lambda z, rng: z.roll(1, 0))
+    objective = InfoMaxVAE(latent_size=3)
+    model = objective.build(image_spec((1, 4, 4)), NETWORK)
+    model.critic = Product()
+    monkeypatch.setattr(
+        model, "posterior", lambda x: DiagonalNormal(3 * model.encoder(x)[:, :3], torch.full((len(x), 3), -60.0))
+    )
+    x = batch((1, 4, 4))
+    one = objective.loss(model, x, rng())
+    halves = together(
+        lambda: objective.loss(model, x[:3], rng()),
+        lambda: objective.loss(model, x[3:], rng()),
+    )
+    alone = objective.loss(model, x[:3], rng())
+    assert not torch.isclose(alone.players["critic"], one.players["critic"], rtol=1e-3)
+    for half in halves:
+        torch.testing.assert_close(half.players["critic"], one.players["critic"], rtol=1e-5, atol=1e-6)

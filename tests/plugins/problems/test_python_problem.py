@@ -14,6 +14,7 @@ import pytest
 
 from dimecli.errors import UserError
 from dimecli.registry import make
+from dimecli.testing.contract import Contract
 from dimecli.testing.problems import check_problem
 from dimecli_plugins.problems.python import Python
 
@@ -63,7 +64,10 @@ def values(problem: Python, *sentences: str) -> list[Any]:
 def test_it_keeps_the_contract_of_problems() -> None:
     problem = Python(function="mine.py:f")
     assert values(problem, "a", "a&b") == [2, 6]
-    check_problem(problem, "Python")
+    contract = Contract()
+    check_problem(contract, problem)
+    assert contract.findings
+    assert all(finding.held for finding in contract.findings), contract.findings
 
 
 def test_the_file_is_found_from_any_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""New distributions with a plugin that works: `dime plugins new KIND NAME`."""

@@ -1,0 +1,63 @@
+"""What datasets promise to do."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from dimecli.data.samples import Samples
+from dimecli.lazy import torch
+from dimecli.plugin import Dataset
+from dimecli.registry import find, names
+from dimecli.testing.contract import Contract
+from dimecli.testing.expect import expect
+
+_SPLITS: tuple[Literal["train", "test"], ...] = ("train", "test")
+
+
+def check_dataset(contract: Contract, dataset: Dataset) -> None:
+    """Reads both splits, twice."""
+    network = ""
+    with contract.promise("its network is installed"):
+        network = dataset.fitting_network()
+        expect(network in names("network"), f"there is no network '{network}'", "name an installed one")
+    for split in _SPLITS:
+        with contract.section(split):
+            _check_split(contract, dataset, split, network)
+
+
+def _check_split(contract: Contract, dataset: Dataset, split: Literal["train", "test"], network: str) -> None:
+    with contract.needed("read gives samples"):
+        samples = dataset.read(split)
+        expect(len(samples) > 0, "there are none", "raise a UserError that says how to get them")
+    if network in names("network"):
+        with contract.promise("its network takes them"):
+            taken: Any = find("network", network).plugin
+            modality = samples.spec.modality
+            expect(modality in taken.modalities, f"network '{network}' takes no {modality}", "name another")
+    with contract.promise("they have the shape that their spec says"):
+        shape = tuple(samples.x[0].shape)
+        expect(shape == samples.spec.shape, f"they are {shape}, the spec says {samples.spec.shape}", "make them agree")
+    with contract.promise("they have a type that takes no more memory than they need"):
+        kind = samples.x[0].dtype
+        right = kind == torch.int16 if samples.spec.modality == "sentence" else kind in (torch.uint8, torch.float32)
+        expect(right, f"they are {kind}", "give pixels as uint8, symbols as int16, all else as float32")
+    if samples.spec.modality == "sentence":
+        with contract.promise("sentences are complete"):
+            likelihood: Any = samples.spec.likelihood
+            complete = isinstance(samples.x, torch.Tensor) and likelihood.complete(samples.x).all()
+            expect(complete, "some are incomplete", "give whole derivations")
+    with contract.promise("a second read gives the same samples"):
+        same = samples.fingerprint() == dataset.read(split).fingerprint()
+        expect(same, "it gives others", "fix the order, and seed what is drawn")
+    _check_labels(contract, samples)
+
+
+def _check_labels(contract: Contract, samples: Samples) -> None:
+    if (labels := samples.y) is None:
+        return
+    with contract.promise("each sample has one label, the number of a class"):
+        count, classes = len(samples), len(samples.spec.classes)
+        expect(labels.shape == (count,), f"labels are {tuple(labels.shape)}", f"give {(count,)}, one for each sample")
+        least, most = int(labels.min()), int(labels.max())
+        cure = "number the classes from 0, and name each in Spec.classes"
+        expect(least >= 0 and most < classes, f"labels are {least} to {most}, of {classes} classes", cure)
