@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import shlex
 import sys
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -175,6 +176,14 @@ def add_file(file: Path | str) -> tuple[Entry, ...]:
     _files[:] = [entry for entry in _files if entry.file != path] + entries
     installed.cache_clear()
     return tuple(entries)
+
+
+def file_options() -> str:
+    """What a further command line needs to know these files too: ` --plugin mine.py`; empty where there are none."""
+    files = dict.fromkeys(entry.file for entry in _files if entry.file)
+    here = Path.cwd()
+    shown = (file.relative_to(here) if file.is_relative_to(here) else file for file in files)
+    return "".join(f" --plugin {shlex.quote(str(file))}" for file in shown)
 
 
 def drop_files() -> None:

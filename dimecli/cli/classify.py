@@ -16,7 +16,7 @@ from dimecli.cli.measured import print_measured
 from dimecli.console import Reporter
 from dimecli.defaults import default
 from dimecli.plugin import Classifier
-from dimecli.registry import entry_of
+from dimecli.registry import entry_of, file_options
 from dimecli.settings import Settings
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def classify(
         reporter.say(f"Note: {name} draws nothing: it is fitted once")
     reporter.say(f"Wrote {found.file}, {path / 'metrics.jsonl'}")
     if choice := another("classifier", name):
-        reporter.say(f"Next, to compare: dime classify {shlex.quote(str(path))}{choice}")
+        reporter.say(f"Next, to compare: dime classify {shlex.quote(str(path))}{choice}{file_options()}")
 
 
 def build(words: Sequence[str]) -> Callable[..., None]:

@@ -12,6 +12,7 @@ import typer
 from dimecli.cli.common import RUNS, AsJson, Quiet, Runs, complete_run, one_line, print_json, print_table
 from dimecli.console import Reporter
 from dimecli.errors import UserError
+from dimecli.registry import file_options
 
 if TYPE_CHECKING:
     from dimecli.report.compare import Comparison
@@ -120,4 +121,4 @@ def _tell(comparisons: Sequence[Comparison], reporter: Reporter) -> None:
                 "An empty cell: not measured under these conditions, or not defined; dime evaluate RUN measures"
             )
     every = [shlex.quote(str(run.path)) for comparison in comparisons for run in comparison.runs]
-    reporter.say(f"Next: dime report {' '.join(every)}")
+    reporter.say(f"Next: dime report {' '.join(every)}{file_options()}")

@@ -15,7 +15,7 @@ from dimecli.cli.measured import print_measured
 from dimecli.console import Reporter
 from dimecli.defaults import default
 from dimecli.errors import DimeError, UserError
-from dimecli.registry import entry_of
+from dimecli.registry import entry_of, file_options
 from dimecli.settings import Settings
 
 if TYPE_CHECKING:
@@ -116,4 +116,4 @@ def _tell(done: Evaluation, path: Path, reporter: Reporter, every: bool) -> None
     if failures:
         kind = UserError if all(isinstance(error, UserError) for error in failures.values()) else DimeError
         raise kind(f"--metric: no number of {', '.join(failures)}; the reasons are above")
-    reporter.say(f"Next: dime report {shlex.quote(str(path))}")
+    reporter.say(f"Next: dime report {shlex.quote(str(path))}{file_options()}")

@@ -11,7 +11,7 @@ from dimecli.cli.another import another
 from dimecli.cli.common import print_table
 from dimecli.console import Reporter, printable
 from dimecli.plugin import Language
-from dimecli.registry import entry_of
+from dimecli.registry import entry_of, file_options
 
 if TYPE_CHECKING:
     from dimecli.api import Study
@@ -79,5 +79,5 @@ def tell(done: Study, run: Path, reporter: Reporter) -> None:
         reporter.say(f"Warning: {len(invalid)} of {result.calls} {of} are invalid, mostly: {most}")
     reporter.say(f"Wrote {', '.join(map(str, done.files))}")
     if choice := another("search", done.name):
-        again = f"dime bo {shlex.quote(str(run))}{choice}"
+        again = f"dime bo {shlex.quote(str(run))}{choice}{file_options()}"
         reporter.say(f"Next, to compare: {again}; 'dime plugins list search' lists every search")

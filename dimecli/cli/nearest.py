@@ -15,7 +15,7 @@ from dimecli.cli.show import show
 from dimecli.console import Reporter, printable
 from dimecli.defaults import default
 from dimecli.plugin import Density
-from dimecli.registry import entry_of
+from dimecli.registry import entry_of, file_options
 from dimecli.settings import Settings
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def nearest(
         f"{'edits ' * (not result['files'])}from the nearest training sample"
         + "".join(f"; wrote {file}" for file in result["files"])
     )
-    again = f"dime evaluate {shlex.quote(str(path))} --density {name}"
+    again = f"dime evaluate {shlex.quote(str(path))} --density {name}{file_options()}"
     reporter.say(f"Next, to measure these samples: {again}")
     if not json:
         for file in result["files"]:

@@ -14,6 +14,7 @@ from dimecli.cli.common import RUNS, AsJson, Config, DryRun, OneRun, Quiet, Runs
 from dimecli.cli.line import Line, Parsed
 from dimecli.cli.show import show
 from dimecli.console import Reporter
+from dimecli.registry import file_options
 from dimecli.settings import Settings
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def picture_command(
             print_lines(made.lines)
             show(made.file, reporter)
         reporter.say(f"Wrote {made.said}: {made.file}")
-        reporter.say(f"Next: dime {following} {shlex.quote(str(path))}")
+        reporter.say(f"Next: dime {following} {shlex.quote(str(path))}{file_options()}")
 
     def build(words: Sequence[str]) -> Callable[..., None]:
         line = Line(work, words, ())

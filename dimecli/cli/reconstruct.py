@@ -13,6 +13,7 @@ from dimecli.cli.common import RUNS, AsJson, Config, DryRun, OneRun, Quiet, Runs
 from dimecli.cli.line import Line, Parsed
 from dimecli.cli.show import show
 from dimecli.console import Reporter, printable
+from dimecli.registry import file_options
 from dimecli.settings import Settings
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def reconstruct(
     elif not quiet:
         _print_sentences(result)
     reporter.say(_summary(result))
-    reporter.say(f"Next: dime sample {shlex.quote(str(path))}")
+    reporter.say(f"Next: dime sample {shlex.quote(str(path))}{file_options()}")
 
 
 def build(words: Sequence[str]) -> Callable[..., None]:

@@ -14,7 +14,7 @@ from dimecli.cli.common import RUNS, AsJson, Config, DryRun, Quiet, Runs, comple
 from dimecli.cli.line import Line, Parsed
 from dimecli.console import Reporter
 from dimecli.defaults import default
-from dimecli.registry import entry_of
+from dimecli.registry import entry_of, file_options
 from dimecli.settings import Settings
 
 KINDS = ("density",)
@@ -80,7 +80,7 @@ def report(
     reporter.say(f"Wrote {done.file}")
     names = " ".join(shlex.quote(str(path)) for path in paths)
     following = "compare" if len(paths) > 1 else "" if (paths[0] / "metrics.jsonl").exists() else "evaluate"
-    reporter.say("Next: open it in a browser" + f"; dime {following} {names}" * bool(following))
+    reporter.say("Next: open it in a browser" + f"; dime {following} {names}{file_options()}" * bool(following))
 
 
 def build(words: Sequence[str]) -> Callable[..., None]:

@@ -19,7 +19,7 @@ from dimecli.console import Reporter
 from dimecli.defaults import default
 from dimecli.errors import UserError
 from dimecli.plugin import Density
-from dimecli.registry import entry_of
+from dimecli.registry import entry_of, file_options
 from dimecli.run.decoding import Decoding
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def sample(
         show(Path(result["files"][0]), reporter)
     reporter.say(f"Wrote {result['n']} samples of {path.name}, density {name}: {', '.join(result['files'])}")
     if choice := another("density", name):
-        again = f"dime sample {shlex.quote(str(path))}{choice}"
+        again = f"dime sample {shlex.quote(str(path))}{choice}{file_options()}"
         reporter.say(f"Next, to compare: {again}; 'dime plugins list density' lists every density")
 
 

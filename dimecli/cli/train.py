@@ -15,6 +15,7 @@ from dimecli.console import Reporter
 from dimecli.defaults import Role, default
 from dimecli.distributed import rank
 from dimecli.errors import UserError
+from dimecli.registry import file_options
 from dimecli.training.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -118,4 +119,4 @@ def _report(run: Run, reporter: Reporter, as_json: bool) -> None:
                 reporter.say(f"Warning: '{name}' has almost no gradient, so it does nothing to the codes")
     for note in run.notes:
         reporter.say(f"Warning: {note}")
-    reporter.say(f"Next: dime sample {shlex.quote(str(run.path))}")
+    reporter.say(f"Next: dime sample {shlex.quote(str(run.path))}{file_options()}")

@@ -25,6 +25,7 @@ from dimecli.errors import DimeError, UserError
 from dimecli.machine import describe, pick_device
 from dimecli.model import Autoencoder
 from dimecli.plugin import Tracker
+from dimecli.registry import file_options
 from dimecli.run.files import file_hash, write_tensors
 from dimecli.run.folder import create_run, read_record, update_record, write_record
 from dimecli.run.lock import lock
@@ -184,7 +185,7 @@ def _train(ready: _Ready, path: Path, reporter: Reporter, resume: bool) -> None:
                     update_record(path, state="failed", error=_reason(error))
         trainer.trackings.finish(None)
         if stopped:
-            reporter.say(f"Go on with: dime train --resume {shlex.quote(str(path))}")
+            reporter.say(f"Go on with: dime train --resume {shlex.quote(str(path))}{file_options()}")
         raise
     if first:
         shutil.rmtree(path / "checkpoints", ignore_errors=True)  # whatever happens here, the run is finished

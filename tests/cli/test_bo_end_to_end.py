@@ -46,7 +46,7 @@ def test_from_an_empty_folder(dime: Dime, tmp_path: Path) -> None:
     words = ("--grammar", "sums.cfg", "--rounds", "2", "--batch", "5", "--initial", "20", "--device", "cpu")
     ran = dime("bo", *words)
     assert ran.code == 0, ran.err
-    command = "dime train dime --grammar sums.cfg --latent-size 32"
+    command = "dime train --grammar sums.cfg --latent-size 32"
     assert ran.err.startswith(f"No run of grammar 'sums.cfg' in runs, so one is trained first: {command}\n")
     assert "simplified" in ran.out.splitlines()[0]
     (run,) = Path("runs").iterdir()

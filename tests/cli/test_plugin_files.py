@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,11 @@ def test_a_run_with_it_is_trained_recorded_and_used_again(dime: Dime, tmp_path: 
     record = next(tmp_path.glob("runs/*/run.json")).read_text()
     assert '"sha256"' in record
     assert '"class": "SparseCodes"' in record
-    assert dime("sample", "-n", "2", "--plugin", "mine.py").code == 0
+    sampled = dime("sample", "-n", "2", "--plugin", "mine.py")
+    assert sampled.code == 0
+    (proposed,) = [line for line in sampled.err.splitlines() if line.startswith("Next, to compare: dime ")]
+    words = shlex.split(proposed.removeprefix("Next, to compare: dime ").partition(";")[0])
+    assert dime(*words, "-n", "2").code == 0, "what is proposed knows the file, too"
     without = dime("sample", "-n", "2")
     assert without.code == 2
     assert without.err.count("\n") == 1
