@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+from dimecli.entry import Entry, imported, module_of
 from dimecli.errors import PluginFailedError
 from dimecli.plugin import KINDS
-from dimecli.registry import Entry, registered
+from dimecli.registry import registered
 
 _OWN = "dimecli"
 
@@ -31,6 +32,14 @@ def blamed(error: BaseException) -> PluginFailedError | None:
     return None
 
 
+def suspects(error: BaseException) -> None:
+    """Adds to an exception for which nobody is to blame which plugins were in use, and what to do about it."""
+    used = {entry.file or entry.distribution: entry.origin for entry in _foreign() if _file(entry)}
+    if used:
+        origins = ", ".join(sorted(used.values()))
+        error.add_note(f"Plugins of {origins} were in use; 'dime plugins check' tries what they promise.")
+
+
 def _foreign() -> Iterator[Entry]:
     """The plugins that are not dimecli's own."""
     for kind in KINDS:
@@ -41,7 +50,7 @@ def _file(entry: Entry) -> str | None:
     """The file of a plugin's module; None where it was not imported."""
     if entry.file:
         return str(entry.file)
-    file: str | None = getattr(sys.modules.get(entry.point.module), "__file__", None)
+    file: str | None = getattr(sys.modules.get(module_of(entry)), "__file__", None)
     return file
 
 
@@ -53,11 +62,10 @@ def _whose(entries: list[Entry], file: str, error: BaseException) -> str:
         found = [entry for entry in entries if frame.f_code.co_filename == file and _is_method(frame, entry)]
         if found:
             return str(found[0])
-    return f"a plugin of {entries[0].origin} ({entries[0].point.module})"
+    return f"a plugin of {entries[0].origin} ({module_of(entries[0])})"
 
 
 def _is_method(frame: FrameType, entry: Entry) -> bool:
     """Whether a frame is of a method of a plugin's class, or of one that it inherits in its module."""
-    cls = getattr(sys.modules.get(entry.point.module), entry.point.attr, None)
-    this = frame.f_locals.get("self", frame.f_locals.get("cls"))
+    cls, this = imported(entry), frame.f_locals.get("self", frame.f_locals.get("cls"))
     return cls is not None and (this is cls or type(this) is cls)

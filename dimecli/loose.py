@@ -73,5 +73,6 @@ def _cause(error: BaseException, file: Path) -> str:
         if at.tb_frame.f_code.co_filename == str(file):
             lines.append(at.tb_lineno)
         at = at.tb_next
-    said = f"{type(error).__name__}: {error}".partition("\n")[0]
+    text = error.msg if isinstance(error, SyntaxError) and lines else str(error)  # without the file and the line
+    said = f"{type(error).__name__}: {text}".partition("\n")[0]
     return f"{said} (line {lines[-1]})" if lines else said

@@ -2,93 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import re
 import shlex
-import sys
-from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from importlib.metadata import Distribution, EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 from typing import Any
 
 from dimecli import loose
+from dimecli.entry import Entry, imported
 from dimecli.errors import PluginError, UserError, did_you_mean
-from dimecli.fields import form_of, options_of
-from dimecli.plugin import API, KINDS, Plugin
+from dimecli.plugin import KINDS, Plugin
 from dimecli.settings import checked, warn_deprecated
 
 _files: list[Entry] = []
 """The plugins of files that no distribution has."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One registered plugin, not imported yet.
-
-    Attributes:
-        distribution: Who ships it; of a plugin in a loose file, the file.
-        version: Of the distribution; of a loose file, the SHA-256 of its text.
-        file: The loose file, if it comes from one.
-    """
-
-    kind: str
-    name: str
-    distribution: str
-    version: str
-    point: EntryPoint
-    file: Path | None = None
-
-    @property
-    def origin(self) -> str:
-        """Distribution and version, such as `dimecli 0.1.0`, or `mine.py (sha256 3f2a9c01)`."""
-        if self.file is not None:
-            return f"{self.file.name} (sha256 {self.version[:8]})"
-        return f"{self.distribution} {self.version}"
-
-    @property
-    def record(self) -> dict[str, Any]:
-        """What a run keeps of where a plugin came from."""
-        key = "file" if self.file else "distribution"
-        value = "sha256" if self.file else "version"
-        where = self.point.attr if self.file else self.point.value
-        return {key: self.distribution, value: self.version, "class": where, "api": self.plugin.api}
-
-    @cached_property
-    def plugin(self) -> type[Plugin]:
-        """The plugin's class, imported now.
-
-        Raises:
-            PluginError: it does not import, is no plugin of this kind, is made for another API, or has an
-                option that nobody can give, or that has no default.
-        """
-        try:
-            loaded = self.point.load()
-        except (Exception, SystemExit) as error:  # a third party's module may raise anything, or leave
-            cause = f"{type(error).__name__}: {error}".partition("\n")[0]
-            raise PluginError(f"{self} failed to import: {cause}") from error
-        base = KINDS[self.kind]
-        if not (inspect.isclass(loaded) and issubclass(loaded, base)):
-            raise PluginError(
-                f"{self} is no plugin: expected a subclass of dimecli.plugin.{base.__name__}, got {loaded!r}"
-            )
-        if loaded.api != API:
-            raise PluginError(
-                f"{self} is made for plugin API {loaded.api}, this dimecli has API {API}; upgrade the older one"
-            )
-        if missing := sorted(getattr(loaded, "__abstractmethods__", ())):
-            raise PluginError(f"{self} lacks {', '.join(missing)}, which every {self.kind} must define")
-        for key, field in options_of(loaded).items():
-            try:
-                form_of(field)
-            except TypeError as error:
-                raise PluginError(f"{self}: option '{key}': {error}") from error
-        return loaded
-
-    def __str__(self) -> str:
-        where = self.point.attr if self.file else self.point.value
-        return f"{self.kind} '{self.name}' of {self.origin} ({where})"
 
 
 def registered(kind: str) -> tuple[Entry, ...]:
@@ -124,15 +53,15 @@ def _points() -> EntryPoints:
     ours = [point for group in groups for point in points.select(group=group) if point.dist is not None]
     wanted = [name.strip() for name in os.environ.get("DIME_PLUGINS", "").split(",") if name.strip()]
     if wanted:
-        known = {_canonical(_origin(point.dist)[0]) for point in ours if point.dist}
+        known = {canonical(_origin(point.dist)[0]) for point in ours if point.dist}
         for name in wanted:
-            if _canonical(name) not in known:
+            if canonical(name) not in known:
                 raise UserError(
                     f"$DIME_PLUGINS: no distribution '{name}' with plugins is installed."
-                    f"{did_you_mean(_canonical(name), known)}"
+                    f"{did_you_mean(canonical(name), known)}"
                 )
-        allowed = {_canonical(name) for name in wanted}
-        ours = [point for point in ours if point.dist and _canonical(_origin(point.dist)[0]) in allowed]
+        allowed = {canonical(name) for name in wanted}
+        ours = [point for point in ours if point.dist and canonical(_origin(point.dist)[0]) in allowed]
     return EntryPoints(ours)
 
 
@@ -141,6 +70,13 @@ def points_of(group: str) -> list[tuple[str, EntryPoint]]:
     points = [(*_origin(point.dist), point) for point in _points().select(group=group) if point.dist is not None]
     points.sort(key=lambda point: (point[0] != "dimecli", point[0]))
     return [(f"{distribution} {version}", point) for distribution, version, point in points]
+
+
+def left_out(kind: str, name: str) -> str:
+    """That distributions have such a plugin which $DIME_PLUGINS leaves out; empty where it leaves out none."""
+    points = entry_points(group=KINDS[kind].group, name=name) if os.environ.get("DIME_PLUGINS") else ()
+    hidden = sorted({point.dist.name for point in points if point.dist is not None})
+    return f" ($DIME_PLUGINS leaves out that of {' and '.join(hidden)})" if hidden else ""
 
 
 def forget() -> None:
@@ -152,7 +88,7 @@ def forget() -> None:
         kept.cache_clear()
 
 
-def _canonical(distribution: str) -> str:
+def canonical(distribution: str) -> str:
     """The name as packaging tools compare it: `Dime_More` is `dime-more`."""
     return re.sub(r"[-_.]+", "-", distribution.strip()).lower()
 
@@ -222,11 +158,11 @@ def find(kind: str, name: str) -> Entry:
         others = [other for other in KINDS if name in names(other)]
         if others:
             raise UserError(f"no {kind} named '{name}', but a {others[0]}: --{others[0]} {name}")
-        raise UserError(f"no {kind} named '{name}'.{did_you_mean(name, names(kind))}")
+        raise UserError(f"no {kind} named '{name}'{left_out(kind, name)}.{did_you_mean(name, names(kind))}")
     if len(entries) > 1:
         claims = [f"{entry.origin} ({entry.point.value})" for entry in entries if not entry.file]
         files = [entry.origin for entry in entries if entry.file]
-        cure = "give the class in the file another name" if files else "uninstall one of them"
+        cure = "leave out --plugin, or give the class in the file another name" if files else "uninstall one of them"
         raise PluginError(f"{kind} '{name}' is claimed by {' and '.join(claims + files)}; {cure}")
     return entries[0]
 
@@ -257,8 +193,7 @@ def entry_of(plugin: Plugin) -> Entry:
     """
     cls = type(plugin)
     for entry in registered(cls.kind):
-        module = sys.modules.get(entry.point.module)  # imported, if the class came from there
-        if getattr(module, entry.point.attr, None) is cls:
+        if imported(entry) is cls:
             return entry
     raise UserError(
         f"{cls.__qualname__} of {cls.__module__} is not registered under '{cls.group}'; a run needs a name for it"

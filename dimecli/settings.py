@@ -17,7 +17,14 @@ from dimecli.errors import DeprecatedWarning, UserError, did_you_mean
 class Settings(BaseModel):
     """Frozen options with bounds; unknown names, NaN and infinity are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, defer_build=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        populate_by_name=True,
+        validate_default=True,  # else a run is trained whose record nobody can read
+        defer_build=True,
+    )
 
     @classmethod
     def model_rebuild(cls, *, _parent_namespace_depth: int = 2, **more: Any) -> bool | None:
@@ -30,6 +37,14 @@ class Settings(BaseModel):
             if field.deprecated and name in vars(cls):
                 delattr(cls, name)
         return done
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Raises an AttributeError that says where to keep it instead: options do not change."""
+        try:
+            super().__setattr__(name, value)
+        except ValidationError:
+            frozen = f"{type(self).__name__} is frozen, '{name}' cannot be set"
+            raise AttributeError(f"{frozen}; keep what is learned in the object that is returned") from None
 
     def options(self) -> dict[str, Any]:
         """The options under the names that users type (`lambda`, not `lam`), as JSON values, paths absolute."""

@@ -41,6 +41,8 @@ PROMISED: dict[str, tuple[str, ...]] = {
     "dimecli.evaluation.subject": ("Subject",),
     "dimecli.grammar.semantics": ("Infix", "Instruction", "Prefix", "Semantics"),
     "dimecli.run.run": ("Drawn", "Run"),
+    "dimecli.search.draws": ("draw_new",),
+    "dimecli.plugin.tracker": ("history",),
     "dimecli.console": ("Progress", "Reporter"),
 }
 """Modules, and the names in each that are promised; none: all of its `__all__`."""

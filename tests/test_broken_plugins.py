@@ -80,6 +80,19 @@ def test_a_broken_plugin_leaves_every_other_command_working(dime: Dime, install:
         assert ran.code == 0, ran.err
 
 
+def test_an_entry_point_that_is_none_hurts_nobody(dime: Dime, install: Install) -> None:
+    install("dime-odd", "0.1", {base.group: "odd = :::\nempty = " for base in KINDS.values()})
+    rows = [row for row in dime("plugins", "--json").json if row["origin"] == "dime-odd 0.1"]
+    assert len(rows) == 2 * len(KINDS)
+    for row in rows:
+        value = ":::" if row["name"] == "odd" else ""
+        said = f"({value}) is no plugin: expected an entry point MODULE:CLASS, got '{value}'"
+        assert row["error"] == f"{row['kind']} '{row['name']}' of dime-odd 0.1 {said}"
+    assert dime("train", "--epochs", "1").code == 0
+    assert dime("sample", "-n", "2").code == 0
+    assert "promises is broken" in dime("plugins", "check", "classifier", "linear").err
+
+
 CHOSEN = {
     "objective": ("train", "bad", "--dry-run"),
     "network": ("train", "--network", "bad", "--dry-run"),

@@ -1,16 +1,11 @@
-"""The core knows kinds of plugins, and none by its name: proved on its text, and by leaving out all built-in ones."""
+"""The core knows kinds of plugins, and none by its name: proved on its text; by experiment in test_core_alone.py."""
 
 from __future__ import annotations
 
 import ast
-import json
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -58,6 +53,8 @@ ORDINARY = {
 ROLES = {"sentences", "function", "program"}  # words of `dimecli.defaults.Role` that are no names of plugins
 TAKES_A_NAME = {"find", "make", "entry", "plugin", "plugins", "_plugin"}
 TAKES_A_ROLE = {"default", "optional"}
+SLOTS = {"name", *KINDS, *(base.option or kind for kind, base in KINDS.items())}  # what is called so may be a plugin
+FLAGS = re.compile(rf"--({'|'.join(base.option or kind for kind, base in KINDS.items())})[ =]({'|'.join(NAMES)})\b")
 
 
 def sources() -> Iterator[tuple[str, ast.Module]]:
@@ -101,32 +98,89 @@ def test_the_table_of_ordinary_words_is_no_longer_than_it_must_be() -> None:
 
 
 def test_no_ordinary_word_is_taken_for_a_plugin() -> None:
-    """Neither where one is made or chosen, nor compared, nor the default of a parameter for one, nor behind a flag."""
-    kinds = "|".join(base.option or kind for kind, base in KINDS.items())
-    flags = re.compile(rf"--({kinds})[ =]({'|'.join(NAMES)})\b")
+    assert not [f"{file}:{found}" for file, tree in sources() for found in taken(tree)]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "find('search', 'random')",
+        "make(kind, name if name else 'random')",
+        "line.plugin('density', lambda: default('density') or 'prior', 'Text')",
+        "if entry.name == 'random': pass",
+        "if 'random' != entry.name: pass",
+        "if name in ('random', 'pcfg'): pass",
+        "if search == 'random': pass",
+        "match entry.name:\n    case 'random' | 'pcfg': pass",
+        "def bo(problem, search='random'): pass",
+        "def sample(*, density: str = 'prior'): pass",
+        "def sample(chosen: Density | str = 'prior'): pass",
+        "search = 'random' if cheap else default('search')",
+        "self.density = 'prior'",
+        "tables = {'search': {'name': 'random'}}",
+        "layer = {'density': 'prior'}",
+        "train(objective, dataset='digits')",
+        "say(f'Next: dime bo {run} --search random')",
+    ],
+)
+def test_each_way_to_take_one_would_be_found(source: str) -> None:
+    assert taken(ast.parse(source))
+
+
+def taken(tree: ast.AST) -> list[str]:
+    """Where a plugin is named: made, chosen, compared, a default, an item of a table, or behind its flag."""
     found = []
-    for file, tree in sources():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call):
-                found += [f"{file}:{node.lineno}: {name}" for name in _named(node)]
-            elif isinstance(node, ast.Compare) and _called(node.left) == "name":
-                found += [f"{file}:{node.lineno}: compared with {name}" for name in _words(node.comparators)]
-            elif isinstance(node, ast.FunctionDef):
-                found += [f"{file}:{node.lineno}: {name}" for name in _defaults_for_plugins(node)]
-        found += [f"{file}:{text.lineno}: {text.value!r}" for text in texts(tree) if flags.search(str(text.value))]
-    assert not found
+    for node in ast.walk(tree):
+        values = [value for name, value in _given(node) if name in SLOTS]
+        if isinstance(node, ast.Call):
+            values += _arguments(node)
+        roles = ROLES if isinstance(node, ast.Call) and _called(node.func) in TAKES_A_ROLE else set()
+        found += [f"{getattr(node, 'lineno', 0)}: {word}" for word in sorted(_words(values) - roles)]
+    return found + [f"{text.lineno}: {text.value!r}" for text in texts(tree) if FLAGS.search(str(text.value))]
 
 
-def _called(node: ast.expr) -> str:
+def _given(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """Names, and what they are given or compared with there."""
+    match node:
+        case ast.Dict():
+            yield from (
+                (str(getattr(key, "value", "")), value) for key, value in zip(node.keys, node.values, strict=True)
+            )
+        case ast.Call() if _called(node.func) != "Typer":  # the program has a name, too
+            yield from ((str(keyword.arg), keyword.value) for keyword in node.keywords)
+        case ast.Compare():
+            sides = [node.left, *node.comparators]
+            yield from ((_called(side), other) for side in sides for other in sides if other is not side)
+        case ast.Assign():
+            yield from ((_called(target), node.value) for target in node.targets)
+        case ast.AnnAssign() if node.value and "Literal" not in ast.unparse(node.annotation):  # of a union of settings
+            yield _called(node.target), node.value
+        case ast.Match():
+            yield from ((_called(node.subject), case.pattern) for case in node.cases)
+        case ast.FunctionDef():
+            yield from _defaults(node.args)
+
+
+def _defaults(arguments: ast.arguments) -> Iterator[tuple[str, ast.AST]]:
+    """Parameters and their defaults; one that is annotated with a kind of plugin is called after it."""
+    positional = [*arguments.posonlyargs, *arguments.args]
+    pairs = [*zip(reversed(positional), reversed(arguments.defaults), strict=False)]
+    pairs += [(of, value) for of, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if value]
+    plugins = re.compile(rf"\b({'|'.join(base.__name__ for base in KINDS.values())})\b")
+    for argument, value in pairs:
+        annotated = ast.unparse(argument.annotation) if argument.annotation else ""
+        yield "name" if plugins.search(annotated) else argument.arg, value
+
+
+def _called(node: ast.AST) -> str:
     return str(getattr(node, "attr", getattr(node, "id", "")))
 
 
-def _named(node: ast.Call) -> set[str]:
-    """The names of plugins in the arguments of a call that takes a plugin's name, or a role."""
-    arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
-    if _called(node.func) in TAKES_A_ROLE:
-        return _words(arguments) - ROLES
-    return _words(arguments) if _called(node.func) in TAKES_A_NAME else set()
+def _arguments(node: ast.Call) -> list[ast.AST]:
+    """The arguments of a call that takes a plugin's name, or a role."""
+    if _called(node.func) in TAKES_A_NAME | TAKES_A_ROLE:
+        return [*node.args, *(keyword.value for keyword in node.keywords)]
+    return []
 
 
 def _words(nodes: Iterable[ast.AST]) -> set[str]:
@@ -141,141 +195,3 @@ def _words(nodes: Iterable[ast.AST]) -> set[str]:
             found.add(str(node.value))
         waiting += ast.iter_child_nodes(node)
     return found
-
-
-def _defaults_for_plugins(node: ast.FunctionDef) -> Iterator[str]:
-    arguments = node.args
-    positional = [*arguments.posonlyargs, *arguments.args]
-    pairs = [*zip(reversed(positional), reversed(arguments.defaults), strict=False)]
-    pairs += [(of, value) for of, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if value]
-    plugins = re.compile(rf"\b({'|'.join(base.__name__ for base in KINDS.values())})\b")
-    for argument, value in pairs:
-        annotated = ast.unparse(argument.annotation) if argument.annotation else ""
-        if isinstance(value, ast.Constant) and value.value in NAMES and plugins.search(annotated):
-            yield str(value.value)
-
-
-# ---- the same by experiment: a distribution of a stranger is all that there is ----
-
-POINTS = {
-    "dimecli.defaults": "lone = lone_plugins:DEFAULTS",
-    **{
-        base.group: f"lone-{kind} = lone_plugins:Lone{base.__name__ if kind != 'grammar' else 'Grammar'}"
-        for kind, base in KINDS.items()
-    },
-}
-POINTS["dimecli.datasets"] += "\nlone-sentences = lone_plugins:LoneSentences"
-POINTS["dimecli.searches"] += "\nlone-baseline = lone_plugins:LoneBaseline"
-
-COMMANDS = {
-    "train": "train --epochs 2 --track lone-tracker",
-    "train --help": "train --help",
-    "sample": "sample -n 4",
-    "sample again": "sample -n 4",
-    "evaluate": "evaluate -n 20",
-    "classify": "classify",
-    "reconstruct": "reconstruct -n 10",
-    "interpolate": "interpolate --pairs 2 --steps 3",
-    "traverse": "traverse",
-    "embed": "embed",
-    "nearest": "nearest -n 3",
-    "report": "report -n 4",
-    "compare": "compare",
-    "protocol": "bo --protocol lone-protocol",
-    "bo": "bo --rounds 1 --batch 2 --initial 10",
-    "train on sentences": "train --grammar lone-grammar --epochs 1",
-    "sample sentences": "sample -n 3",
-    "bo file": "bo --grammar lines.cfg --rounds 1 --batch 2 --initial 3 --problem lone-problem",
-    "grammar check": "grammar check lone-grammar",
-    "grammar sample": "grammar sample lone-grammar -n 2",
-    "plugins": "plugins",
-    "plugins list": "plugins list --json",
-    "plugins show": "plugins show lone-objective",
-    "runs": "runs",
-    "runs show": "runs show",
-}
-PROGRAM = """
-import contextlib, io, json, sys, traceback
-
-class Forbidden:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("dimecli_plugins", "dimecli_grammars"):
-            raise ImportError(f"{name} is asked for")
-
-sys.meta_path.insert(0, Forbidden())
-sys.path.insert(0, sys.argv[1])
-from dimecli.cli.app import run
-
-results = {}
-for name, line in json.loads(sys.argv[2]).items():
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            code = run(line.split())
-        except BaseException:
-            code = -1
-            traceback.print_exc()
-    results[name] = [code, out.getvalue(), err.getvalue()]
-loaded = [name for name in sys.modules if name.startswith(("dimecli_plugins", "dimecli_grammars"))]
-print(json.dumps({"results": results, "loaded": loaded}))
-"""
-
-Results = Mapping[str, Any]
-
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """What all commands gave in a process where the built-in plugins cannot be imported."""
-    folder = tmp_path_factory.mktemp("alone")
-    site = folder / "site"
-    info = site / "dime_lone-0.1.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: dime-lone\nVersion: 0.1\n")
-    (info / "entry_points.txt").write_text("".join(f"[{group}]\n{lines}\n" for group, lines in POINTS.items()))
-    (site / "lone_plugins.py").write_text(Path(__file__).with_name("lone_plugins.py").read_text())
-    (folder / "lines.cfg").write_text("%max_len 6\nS -> '1' '+' S | 'x' '+' S | 'x'\n")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("DIME_")}
-    environment = {**kept, "DIME_PLUGINS": "dime-lone", "DIME_CACHE": str(folder / "cache"), "COLUMNS": "200"}
-    command = [sys.executable, "-W", "error", "-c", PROGRAM, str(site), json.dumps(COMMANDS)]
-    ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert ran.returncode == 0, ran.stderr
-    found: Results = json.loads(ran.stdout.splitlines()[-1])
-    return found
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_works_without_the_built_in_plugins(alone: Results, name: str) -> None:
-    code, out, err = alone["results"][name]
-    assert code == 0, f"{out}\n{err}"
-    named = {found for found in WORD.findall(out + err) if found not in ORDINARY}
-    assert not named, "it tells of a plugin that there is not"
-
-
-def test_no_built_in_plugin_was_imported(alone: Results) -> None:
-    assert alone["loaded"] == []
-
-
-def test_hints_name_what_there_is(alone: Results) -> None:
-    told = {name: result[2] for name, result in alone["results"].items()}
-    assert "Next, to compare: dime bo" in told["bo"]
-    assert "--search lone-baseline" in told["bo"], "another search is there"
-    assert "Next, to compare" not in told["sample"], "another density is not"
-    rows = json.loads(alone["results"]["plugins list"][1])
-    assert {row["origin"] for row in rows} == {"dime-lone 0.1"}
-    assert {row["kind"] for row in rows} == {*KINDS}
-    assert not [row for row in rows if row["error"]]
-
-
-def test_what_no_distribution_says_is_told_in_one_line(
-    dime: Callable[..., Any], install: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source = Path(__file__).with_name("lone_plugins.py").read_text()
-    install("dime-mute", "0.1", {"dimecli.objectives": "lone-objective = mute:LoneObjective"}, mute=source)
-    monkeypatch.setenv("DIME_PLUGINS", "dime-mute")
-    ran = dime("train")
-    assert ran.code == 2
-    assert ran.err == (
-        "Error: no objective is named, and none of the distributions in $DIME_PLUGINS (dime-mute) says which to take; "
-        "name one\n"
-    )
-    assert "no dataset is named" in dime("train", "lone-objective").err

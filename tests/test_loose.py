@@ -114,7 +114,7 @@ def test_a_name_that_is_taken_says_whose_it_is(file: Path) -> None:
     file.write_text(SOURCE.replace("SparseCodes", "Dime"))
     add_file(file)
     with pytest.raises(
-        PluginError, match=r"'dime' is claimed by dimecli .* and mine.py .*; give the class in the file"
+        PluginError, match=r"'dime' is claimed by dimecli .* and mine.py .*; leave out --plugin, or give the"
     ):
         find("objective", "dime")
     assert find("problem", "vowels")
@@ -127,7 +127,7 @@ def test_a_name_that_is_taken_says_whose_it_is(file: Path) -> None:
         ("from dimecli.plugin import Objective\n", UserError, "it defines no plugin"),
         ("\n\n1 / 0\n", PluginError, "failed to import: ZeroDivisionError: division by zero (line 3)"),
         ("import not_there\n", PluginError, "ModuleNotFoundError: No module named 'not_there' (line 1)"),
-        ("\nif:\n", PluginError, "SyntaxError: invalid syntax (mine.py, line 2) (line 2)"),
+        ("\nif:\n", PluginError, "SyntaxError: invalid syntax (line 2)"),
         ("raise SystemExit(4)\n", PluginError, "SystemExit: 4 (line 1)"),
         ("def f():\n    raise KeyError('k')\nf()\n", PluginError, "KeyError: 'k' (line 2)"),
     ],

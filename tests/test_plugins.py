@@ -12,6 +12,8 @@ from dimecli.testing import check_plugin
 
 BUILT_IN = [(kind, entry.name) for kind in KINDS for entry in registered(kind) if entry.distribution == "dimecli"]
 MARKS: dict[tuple[str, str], list[pytest.MarkDecorator]] = {
+    ("density", "flow"): [pytest.mark.slow],  # these two train networks, four times and twice
+    ("density", "two-stage"): [pytest.mark.slow],
     ("executor", "dask"): [pytest.mark.slow],  # each start imports the library in every worker
     ("tracker", "mlflow"): [pytest.mark.filterwarnings("ignore::DeprecationWarning")],  # of what it imports
 }

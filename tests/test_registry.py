@@ -13,6 +13,7 @@ import pytest
 from dimecli.errors import PluginError, UserError
 from dimecli.plugin import API, KINDS
 from dimecli.registry import entry_of, find, forget, make, names, registered
+from dimecli.run.origin import require
 
 Install = Callable[..., None]
 
@@ -158,6 +159,20 @@ def test_a_distribution_that_is_not_there_is_a_mistake(install: Install, monkeyp
         match=r"^\$DIME_PLUGINS: no distribution 'dime-mroe' with plugins is installed. Did you mean 'dime-more'\?",
     ):
         names("objective")
+
+
+def test_a_plugin_that_the_variable_leaves_out_is_no_riddle(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    install("dime-more", "0.3", objective("mine", "mine_a"), mine_a=GOOD)
+    origin = find("objective", "mine").record
+    monkeypatch.setenv("DIME_PLUGINS", "dimecli")
+    forget()
+    left = r"^no objective named 'mine' \(\$DIME_PLUGINS leaves out that of dime-more\)\. Known: "
+    with pytest.raises(UserError, match=left):
+        find("objective", "mine")
+    with pytest.raises(UserError, match=r"of dime-more 0.3, which \$DIME_PLUGINS leaves out: add dime-more to it$"):
+        require("run r-1", origin, "objective", "mine")
+    with pytest.raises(UserError, match=r"^no objective named 'nine'\."):
+        find("objective", "nine")
 
 
 def test_an_option_without_a_default_is_told_when_the_plugin_is_asked_for(install: Install) -> None:

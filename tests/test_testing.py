@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from dimecli.errors import UserError
 from dimecli.registry import find
 from dimecli.testing import check_plugin, findings_of
+from dimecli.testing.check import _heavy_imports
 
 SOURCE = '''
 import math
@@ -167,7 +169,7 @@ SENTENCE = "its docstring begins with one sentence"
 OPTIONS = "each option has a description, and a name that makes a flag"
 PRESET = "preset 'p' names tables and options that there are"
 BROKEN: dict[tuple[str, str], tuple[str, str]] = {
-    ("objective", "Undocumented"): (SENTENCE, "it begins with ''"),
+    ("objective", "Undocumented"): (SENTENCE, "it has none; say on its first line"),
     ("objective", "Blank"): (OPTIONS, "option 'x' has no description"),
     ("objective", "Formless"): (
         "it imports, and is a plugin of its kind with options that can be given",
@@ -183,7 +185,7 @@ BROKEN: dict[tuple[str, str], tuple[str, str]] = {
         "its module imports nothing heavy, so that showing its options is quick",
         "it imports ['PIL']; take it from dimecli.lazy",
     ),
-    ("density", "Refusing"): ("it fits them", "its defaults do not work: --power is missing"),
+    ("density", "Refusing"): ("it fits them", "with its defaults it refuses: --power is missing"),
 }
 GROUPS = {
     "objective": "dimecli.objectives",
@@ -243,3 +245,9 @@ def test_what_is_not_there_cannot_be_checked() -> None:
         check_plugin("objective", "nobody")
     with pytest.raises(AssertionError, match="failed to import"):
         check_plugin("objective", "absent")
+
+
+def test_what_lies_in_the_current_folder_is_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('this is no library')\n")
+    monkeypatch.chdir(tmp_path)
+    assert _heavy_imports(("colorsys",), None) == {"colorsys": []}

@@ -77,9 +77,10 @@ def run(words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         code = INTERRUPTED
     except (Exception, SystemExit) as error:  # a third party's plugin may raise anything, or leave
-        from dimecli.blame import blamed
+        from dimecli.blame import blamed, suspects
 
         if (blame := blamed(error)) is None:
+            suspects(error)
             raise
         _complain(f"{blame}{_traceback(blame)}")
         return blame.exit_code
@@ -174,7 +175,7 @@ def _told(command: str, error: Any) -> str:
             if known := owners(error.option_name, kinds):
                 return f"No such option: {error.option_name}.{known}"
         error.possibilities = get_close_matches(error.option_name, error.possibilities or (), cutoff=_ALIKE)
-    return str(error.format_message())
+    return str(error.format_message()).replace("Value error, ", "")  # of pydantic, which Typer reads values with
 
 
 def _traceback(error: BaseException) -> str:
@@ -187,4 +188,6 @@ def _traceback(error: BaseException) -> str:
 
 
 def _complain(text: str) -> None:
-    typer.secho(f"Error: {' '.join(text.split())}", fg="red", err=True)
+    from dimecli.console import printable
+
+    typer.secho(f"Error: {printable(' '.join(text.split()))}", fg="red", err=True)  # names may be a stranger's

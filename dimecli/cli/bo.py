@@ -148,7 +148,7 @@ def build(words: Sequence[str]) -> Callable[..., None]:
     runs = Path(line.value("runs") or os.environ.get("DIME_RUNS") or RUNS)
     target = _target(line.word, line.value("grammar"), runs)
     if "--resume" in words:
-        line.below(_layer(target))
+        line.below(_layer(target, line))
     problem = line.plugin(
         "problem", lambda: target.language.problem or default("function"), "What to search for"
     ).plugin
@@ -206,8 +206,12 @@ def _target(run: str | None, grammar: str | None, runs: Path) -> Target:
     return Target(path, dataset["grammar"], dataset.get("max_length"))
 
 
-def _layer(target: Target) -> Layer:
-    """The options of the search to go on with, and its number of threads, on which bits depend."""
+def _layer(target: Target, line: Line) -> Layer:
+    """The options of the search to go on with, and its number of threads, on which bits depend.
+
+    Raises:
+        UserError: it would execute what only the record names.
+    """
     from dimecli.search.folder import find_search, read_search, require_plugins
 
     if target.path is None:
@@ -216,6 +220,11 @@ def _layer(target: Target) -> Layer:
     record = read_search(search)
     require_plugins(search, record)
     config = record["config"]
+    problem = config["problem"]
+    code: str = getattr(find("problem", problem["name"]).plugin, "executes", "")
+    if problem.get(code) and not line.gives("problem", code):
+        again = f"--problem {shlex.quote(problem['name'])} --{code.replace('_', '-')} {shlex.quote(str(problem[code]))}"
+        raise UserError(f"--resume {search.name}: it calls code that a record is not trusted with; say again {again}")
     return Layer(f"search {search.name}", {**config, "bo": {**config["bo"], "threads": record["threads"]}})
 
 

@@ -10,9 +10,10 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from dimecli.cli.options import Table
+from dimecli.entry import Entry
 from dimecli.errors import PluginError
 from dimecli.fields import options_of, show
-from dimecli.registry import Entry, find
+from dimecli.registry import find
 from dimecli.settings import replacement
 
 USE = {

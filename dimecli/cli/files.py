@@ -33,12 +33,16 @@ def load_files(words: Sequence[str]) -> list[str]:
         PluginError: it raises while it is executed.
     """
     rest, named = _taken_off(words)
-    files = [*_configured(rest), *map(Path, named)]
-    if files:
+    config, configured = _configured(rest)
+    if configured or named:
         from dimecli.registry import add_file
 
-        for file in files:
+        for file in configured:
+            if not file.is_file():
+                raise UserError(f"[plugins] of {config}: there is no file {file}")
             add_file(file)
+        for name in named:
+            add_file(name)
     return rest
 
 
@@ -61,8 +65,8 @@ def _taken_off(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return rest, files
 
 
-def _configured(words: Sequence[str]) -> list[Path]:
-    """What `files` in the table [plugins] of a TOML file says, relative to that file.
+def _configured(words: Sequence[str]) -> tuple[str, list[Path]]:
+    """The TOML file, and what `files` in its table [plugins] says, relative to it.
 
     A record of a run names files, too, but never for them to be executed: it may be a stranger's.
     """
@@ -72,7 +76,7 @@ def _configured(words: Sequence[str]) -> list[Path]:
         if word == "--config" or word.startswith("--config=")
     ]
     if not found or not found[-1] or found[-1].endswith(".json"):
-        return []
+        return "", []
     from dimecli.cli.layers import read_layer
 
     file = found[-1]
@@ -80,4 +84,4 @@ def _configured(words: Sequence[str]) -> list[Path]:
     files = table.pop("files", [])
     if table or not (isinstance(files, list) and all(isinstance(name, str) for name in files)):
         raise UserError(f"[plugins] of {file}: only 'files', a list of Python files, goes there")
-    return [Path(file).parent / Path(name).expanduser() for name in files]
+    return file, [Path(file).parent / Path(name).expanduser() for name in files]

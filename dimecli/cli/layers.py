@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,15 @@ class Given:
 class Layer:
     """Tables of options from one source; they override those of the layers before.
 
+    `origins` says of each kind where the plugin came from, if the source is the record of a run.
+
     Raises:
         UserError: a table is unknown, or an option stands outside of any table.
     """
 
     source: str
     tables: Mapping[str, Mapping[str, Any]]
+    origins: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, table in self.tables.items():
@@ -69,7 +72,7 @@ def read_layer(file: str) -> Layer:
         raise UserError(
             f"--config {file}: no record of a run; give a run's run.json, what --dry-run prints, or a TOML file"
         )
-    return Layer(file, tables)
+    return Layer(file, tables, record.get("plugins", {}) if "config" in record else {})
 
 
 def choose(kind: str, default: str, layers: Iterable[Layer]) -> tuple[str, dict[str, Given]]:

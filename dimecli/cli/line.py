@@ -14,10 +14,11 @@ from dimecli.cli.files import FLAG, PluginFiles
 from dimecli.cli.layers import Given, Layer, choose, combine, read_layer
 from dimecli.cli.options import Table, completer, help_text, parameter
 from dimecli.cli.several import choose_several, split_names
+from dimecli.entry import Entry
 from dimecli.errors import PluginError, UserError, did_you_mean
 from dimecli.fields import options_of
 from dimecli.plugin import KINDS
-from dimecli.registry import Entry, find, names, registered, warn_if_deprecated
+from dimecli.registry import find, names, registered, warn_if_deprecated
 from dimecli.settings import Settings
 
 Default = Callable[[], str]
@@ -126,7 +127,15 @@ class Line:
 
     def entry(self, kind: str, default: Default) -> Entry:
         """The plugin of a kind that the command line names."""
-        return find(kind, self._seen.get(f"--{kind}") or choose(kind, "", self._layers)[0] or default())
+        if name := self._seen.get(f"--{kind}"):
+            return find(kind, name)
+        name = choose(kind, "", self._layers)[0] or default()
+        for layer in self._layers:
+            if name not in names(kind) and layer.tables.get(kind, {}).get("name") == name:
+                from dimecli.run.origin import require
+
+                require(f"--config {layer.source}", layer.origins.get(kind), kind, name)
+        return find(kind, name)
 
     def preset(self, entry: Entry) -> None:
         """Adds the choice of a preset, and puts the one chosen, if any, below the file."""

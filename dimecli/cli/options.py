@@ -107,6 +107,7 @@ class Table:
 
         Raises:
             UserError: names the option, or the file, table and key, and what is allowed.
+            PluginError: a default is none of the values that are allowed.
         """
         typed = self.typed(values)
         self._warn_of_deprecated(typed)
@@ -121,6 +122,8 @@ class Table:
         key = str(first["loc"][0])
         if key in typed:
             raise UserError(f"{self.flag(key)}: {said}, got {typed[key]!r}")
+        if key not in self.given:
+            raise PluginError(f"{self.owner}: the default of option '{key}' {said}, got {first['input']!r}")
         raise UserError(f"{self.given[key].source}: {said}, got {self.given[key].value!r}")
 
     def _warn_of_deprecated(self, typed: Mapping[str, Any]) -> None:

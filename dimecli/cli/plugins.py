@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -13,9 +12,10 @@ from dimecli.cli.common import AsJson, print_json, print_table
 from dimecli.cli.describe import COLUMNS, description, markdown, preset_lines, summary
 from dimecli.cli.options import completer
 from dimecli.console import Reporter
+from dimecli.entry import Entry
 from dimecli.errors import UserError, did_you_mean
 from dimecli.plugin import KINDS
-from dimecli.registry import Entry, add_file, registered
+from dimecli.registry import add_file, canonical, registered
 
 if TYPE_CHECKING:
     from dimecli.testing import Finding
@@ -117,9 +117,8 @@ def check_command(
     total = sum(len(result["promises"]) for result in results)
     untried = sum(promise["held"] is None for result in results for promise in result["promises"])
     left = f"; {untried} could not be tried" * bool(untried)
-    Reporter().say(
-        f"{broken} of {total} promises are broken{left}" if broken else f"No promise of {total} is broken{left}"
-    )
+    are = "is" if broken == 1 else "are"
+    Reporter().say(f"{broken or 'None'} of {total} promises {are if broken else 'is'} broken{left}")
     if broken:
         raise typer.Exit(1)
 
@@ -183,9 +182,7 @@ def _to_check(words: Sequence[str], distribution: str | None) -> Iterable[Entry]
         if not foreign:
             raise UserError("there are no plugins but dimecli's own; name one, or a Python file, or --dist dimecli")
         return foreign
-    plain = re.compile(r"[-_.]+")
-    chosen = plain.sub("-", distribution).lower()
-    found = [entry for entry in entries if plain.sub("-", entry.distribution).lower() == chosen]
+    found = [entry for entry in entries if canonical(entry.distribution) == canonical(distribution)]
     if not found:
         known = {entry.distribution for entry in entries}
         raise UserError(f"--dist {distribution}: it has no plugins.{did_you_mean(distribution, known)}")

@@ -63,6 +63,22 @@ class Samples:
         return digest.hexdigest()
 
 
+def fault(samples: object) -> str | None:
+    """What a dataset gives in place of samples as their spec says, and the cure; None if they are. Looks at one."""
+    if not isinstance(samples, Samples):
+        return f"gives {type(samples).__name__}; return Samples(spec, x, y)"
+    if not len(samples):
+        return None
+    first, y = samples.x[0], samples.y
+    if tuple(first.shape) != samples.spec.shape:
+        return f"gives samples of shape {tuple(first.shape)}, their spec says {samples.spec.shape}; make them agree"
+    if first.dtype not in (torch.uint8, torch.float32, torch.int16):
+        return f"gives {first.dtype}; give pixels as uint8, symbols as int16, all else as float32"
+    if y is not None and (y.dtype != torch.int64 or tuple(y.shape) != (len(samples),)):
+        return f"gives labels {tuple(y.shape)} {y.dtype}; give ({len(samples)},) int64"
+    return None
+
+
 @dataclass(frozen=True)
 class _Taken:
     source: Source

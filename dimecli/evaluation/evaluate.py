@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import reprlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 from dimecli.errors import DimeError
 from dimecli.evaluation.record import Entry, keep, kept
 from dimecli.evaluation.subject import Subject
-from dimecli.plugin import Metric
+from dimecli.plugin import Measured, Metric
 from dimecli.registry import entry_of
 
 
@@ -76,7 +77,11 @@ def _measure(subject: Subject, metric: Metric) -> list[Entry]:
     """
     run, entry = subject.run, entry_of(metric)
     given = {"split": subject.split, "seed": subject.seed}
-    entries = [Entry.of(one, given, entry.origin, run.record["weights"]) for one in metric.measure(subject)]
+    measured = metric.measure(subject)
+    numbers = list(measured) if isinstance(measured, Iterable) else [measured]
+    if not isinstance(measured, Iterable) or not all(isinstance(number, Measured) for number in numbers):
+        raise DimeError(f"{entry}: measure gives {reprlib.repr(measured)}; yield Measured(name, value, ...)")
+    entries = [Entry.of(one, given, entry.origin, run.record["weights"]) for one in numbers]
     if not entries:
         raise DimeError(f"metric '{entry.name}' of {entry.origin} gave no number")
     keep(run.path, entries)

@@ -15,6 +15,7 @@ from dimecli.plugin import Measured
 from dimecli.run.files import append_line, whole_lines
 
 FILE = "metrics.jsonl"
+_DIRECTIONS = ("higher", "lower", None)
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,13 @@ class Entry(Measured):
         """The number as it is kept: `given` are conditions that all numbers of one evaluation share.
 
         Raises:
-            DimeError: it is not finite, or its conditions are no JSON.
+            DimeError: it is not finite, its direction is none, or its conditions are no JSON.
         """
         value = float(measured.value)
+        if measured.direction not in _DIRECTIONS:
+            raise DimeError(
+                f"the direction of {measured.name} is {measured.direction!r}; allowed: 'higher', 'lower', None"
+            )
         if not math.isfinite(value):
             raise DimeError(f"{measured.name} is {value}")
         try:

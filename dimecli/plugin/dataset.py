@@ -8,8 +8,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from dimecli.data.samples import Samples, Split, split_off
-from dimecli.errors import UserError
+from dimecli.data.samples import Samples, Split, fault, split_off
+from dimecli.errors import PluginError, UserError
 from dimecli.plugin.base import Plugin
 from dimecli.plugin.language import Language
 
@@ -68,7 +68,20 @@ class Dataset(Plugin):
 
     def training(self) -> tuple[Samples, Samples]:
         """The samples to train on and those to validate on, taken from them: the same ones for every seed."""
-        return split_off(self.read_prepared("train"), self.validation, "--validation")
+        return split_off(self._checked("train"), self.validation, "--validation")
+
+    def _checked(self, split: Literal["train", "test"]) -> Samples:
+        """What `read_prepared` gives.
+
+        Raises:
+            PluginError: it is not as its spec says.
+        """
+        from dimecli.registry import entry_of
+
+        samples = self.read_prepared(split)
+        if wrong := fault(samples):
+            raise PluginError(f"{entry_of(self)}: read {wrong}")
+        return samples
 
     def load(self, split: Split) -> Samples:
         """One split.
@@ -77,7 +90,7 @@ class Dataset(Plugin):
             UserError: there is no such split, or the data is missing or damaged.
         """
         if split == "test":
-            return self.read_prepared("test")
+            return self._checked("test")
         if split not in ("train", "validation"):
             raise UserError(f"no split '{split}'; allowed: train, validation, test")
         train, validation = self.training()

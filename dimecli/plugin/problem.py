@@ -36,6 +36,10 @@ class Problem(Plugin):
     value_name: ClassVar[str] = "value"
     """What the value is, with its unit, for tables and the axis of a plot."""
 
+    executes: ClassVar[str] = ""
+    """The option that names code to execute, such as a file or a program, if one does: a search is resumed only
+    where the user gives it again, since its record may be a stranger's."""
+
     @property
     def worst(self) -> float | None:
         """The worst value there is, which an invalid sentence counts as; None: the worst one found."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dimecli.entry import Entry
 from dimecli.errors import ChangedWarning, PluginError, UserError
 from dimecli.plugin import Plugin
-from dimecli.registry import Entry, find, names, registered
+from dimecli.registry import canonical, find, left_out, names, registered
 from dimecli.run.record import Record
 
 Origin = Mapping[str, Any]
@@ -47,7 +48,10 @@ def require(what: str, origin: Origin | None, kind: str, name: str) -> None:
         file = origin["file"]
         raise UserError(f"{what} needs the {kind} '{name}' of the file {file}: give --plugin {shlex.quote(file)}")
     package = origin["distribution"]
-    raise UserError(f"{what} needs the {kind} '{name}' of {told(origin)}: pip install {package}")
+    if left_out(kind, name):
+        needs = f"{what} needs the {kind} '{name}' of {told(origin)}"
+        raise UserError(f"{needs}, which $DIME_PLUGINS leaves out: add {package} to it")
+    raise UserError(f"{what} needs the {kind} '{name}' of {told(origin)}: pip install {shlex.quote(package)}")
 
 
 def plugin_of(path: Path, record: Record, kind: str, name: str, key: str) -> type[Plugin]:
@@ -76,29 +80,34 @@ def require_grammar(path: Path, record: Record) -> None:
         require(f"run {path.name}", origin, "grammar", str(record["config"]["dataset"].get("grammar")))
 
 
-def changed_files(record: Record) -> list[str]:
-    """The files, by their names, that define plugins of a run and are not any more as they were."""
-    found = []
-    for key, origin in record["plugins"].items():
-        entry = _entry(record, key)
-        if "sha256" in origin and entry is not None and entry.version != origin["sha256"]:
-            found.append(Path(origin["file"]).name)
-    return sorted(set(found))
+def changes(record: Record) -> list[str]:
+    """The files that are not any more as they were when a run was trained, and the plugins that are another's now."""
+    found = {_change(_entry(record, key), origin) for key, origin in record["plugins"].items()}
+    return sorted(found - {""})
+
+
+def _change(entry: Entry | None, origin: Origin) -> str:
+    """What has changed, as a clause; empty where nothing has, apart from the version of a distribution."""
+    if entry is None or (entry.file is None and canonical(entry.distribution) == canonical(_source(origin))):
+        return ""
+    if entry.file is None or "file" not in origin:
+        return f"{entry.kind} '{entry.name}' is that of {entry.origin} and no longer that of {told(origin)}"
+    return f"{Path(origin['file']).name} changed" if entry.version != origin["sha256"] else ""
+
+
+def _source(origin: Origin) -> str:
+    return str(origin.get("file") or origin["distribution"])
 
 
 def warn_of_changes(path: Path, record: Record) -> None:
-    """Warns, of each such file, that what the run gives now may be something else."""
-    for file in changed_files(record):
-        warnings.warn(f"{file} changed since run {path.name} was trained", ChangedWarning, stacklevel=3)
+    """Warns, of each such change, that what the run gives now may be something else."""
+    for change in changes(record):
+        warnings.warn(f"{change} since run {path.name} was trained", ChangedWarning, stacklevel=3)
 
 
 def _entry(record: Record, key: str) -> Entry | None:
-    """The plugin in a file that is there under the name of the one that the record keeps under a key."""
+    """The plugin that is there under the name of the one that the record keeps under a key."""
     kind, _, name = key.partition(".")
     config = record["config"]
     table = config["dataset"].get("grammar") if kind == "grammar" else config.get(kind, {}).get("name")
-    return next((entry for entry in _in_files(kind) if entry.name == (name or table)), None)
-
-
-def _in_files(kind: str) -> Iterator[Entry]:
-    return (entry for entry in registered(kind) if entry.file is not None)
+    return next((entry for entry in registered(kind) if entry.name == (name or table)), None)

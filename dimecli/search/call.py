@@ -30,11 +30,16 @@ def outcome_of(returned: object) -> Outcome:
         if returned.value is None:
             return Outcome(None, one_line(str(returned.reason)) or "the problem gives no reason")
         returned = returned.value
-    number = returned.item() if getattr(returned, "shape", None) == () else returned  # type: ignore[attr-defined]
+    number = plain(returned)
     with suppress(OverflowError):  # an integer may be larger than floats are
         if isinstance(number, numbers.Real) and not isinstance(number, bool) and math.isfinite(number):
             return Outcome(float(number))
     return Outcome(None, one_line(f"returned {reprlib.repr(number)}, not a finite number"))
+
+
+def plain(returned: object) -> object:
+    """The number in a scalar of numpy or torch; anything else as it is."""
+    return returned.item() if getattr(returned, "shape", None) == () else returned  # type: ignore[attr-defined]
 
 
 def evaluate(problem: Problem, sentences: Sequence[str], language: Language) -> list[Outcome]:

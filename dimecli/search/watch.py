@@ -54,8 +54,9 @@ class Watch(Observer):
             self._reporter.say(_row(number, result, seconds))
 
     def _start(self, result: Result) -> str:
-        best = "none valid" if result.initial_best is None else f"best {result.initial_best:.6g}"
         surveyed = f", of {result.surveyed} that were evaluated to choose them" * bool(result.surveyed)
+        none = "none valid, so it knows nothing yet" + "; try --initial-from random" * bool(result.surveyed)
+        best = none if result.initial_best is None else f"best {result.initial_best:.6g}"
         return f"{self._name} starts from {len(result.initial)} sentences{surveyed}: {best}"
 
 

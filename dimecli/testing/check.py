@@ -10,10 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from dimecli.entry import Entry, module_of
 from dimecli.errors import did_you_mean
 from dimecli.fields import options_of
 from dimecli.plugin import KINDS, Plugin
-from dimecli.registry import Entry, find, registered
+from dimecli.registry import find, registered
 from dimecli.settings import Settings, checked
 from dimecli.testing.classifiers import check_classifier
 from dimecli.testing.contract import Contract, Finding
@@ -66,8 +67,10 @@ def findings_of(entry: Entry) -> list[Finding]:
     with contract.section():
         with contract.needed("it imports, and is a plugin of its kind with options that can be given"):
             cls = entry.plugin
+        with contract.promise("nobody else has its name"):
+            find(entry.kind, entry.name)
         with contract.promise("its module imports nothing heavy, so that showing its options is quick"):
-            heavy = _heavy_imports(_modules(entry), entry.file)[entry.point.module]
+            heavy = _heavy_imports(_modules(entry), entry.file)[module_of(entry)]
             expect(not heavy, f"it imports {heavy}", "take it from dimecli.lazy, or import inside functions")
         _check_declaration(contract, cls)
         with contract.needed("it can be made with its defaults"):
@@ -81,7 +84,7 @@ def findings_of(entry: Entry) -> list[Finding]:
 def _modules(entry: Entry) -> tuple[str, ...]:
     """The modules with plugins of the same distribution or file."""
     others = [other for kind in KINDS for other in registered(kind) if other.distribution == entry.distribution]
-    return tuple(sorted({other.point.module for other in others}))
+    return tuple(sorted(set(filter(None, map(module_of, others)))))
 
 
 @cache
@@ -102,7 +105,7 @@ def _heavy_imports(modules: tuple[str, ...], file: Path | None) -> dict[str, lis
         "    found[module] = [name for name in heavy if name in set(sys.modules) - before]\n"
         "print(json.dumps(found))"
     )
-    command = [sys.executable, "-c", program, json.dumps([sys.path, HEAVY, modules, str(file or "")])]
+    command = [sys.executable, "-P", "-c", program, json.dumps([sys.path, HEAVY, modules, str(file or "")])]
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.splitlines()[-1]
     found: dict[str, list[str]] = json.loads(printed)
     return found
@@ -110,6 +113,7 @@ def _heavy_imports(modules: tuple[str, ...], file: Path | None) -> dict[str, lis
 
 def _check_declaration(contract: Contract, cls: type[Plugin]) -> None:
     with contract.promise("its docstring begins with one sentence"):
+        expect(cls.summary(), "it has none", "say on its first line, in one sentence, what the plugin is")
         expect(cls.summary().endswith("."), f"it begins with '{cls.summary()}'", "end the first line with a full stop")
     with contract.promise("each option has a description, and a name that makes a flag"):
         for key, field in options_of(cls).items():

@@ -14,6 +14,7 @@ _ENOUGH = 0.9  # of codes whose classes are far apart
 def check_classifier(contract: Contract, classifier: Classifier) -> None:
     """Fits codes whose classes are far apart, tells those of others, and restores what was fitted."""
     train, validation, test = (_labelled(count, seed) for seed, count in enumerate((300, 60, 90)))
+    before = [labelled.codes.clone() for labelled in (train, validation, test)]
     with contract.needed("it fits labelled codes"), only_own_randomness():
         fitted = classifier.fit(train, validation, seeded())
     with contract.needed("predict(codes) gives (N,) classes, int64"):
@@ -25,6 +26,13 @@ def check_classifier(contract: Contract, classifier: Classifier) -> None:
     with contract.promise("it tells classes that are far apart"):
         accuracy = found.eq(test.labels).float().mean().item()
         expect(accuracy >= _ENOUGH, f"{accuracy:.0%} of far classes are told apart", "fit until they are")
+    with contract.promise("the class of a code does not depend on the other codes"):
+        alone = torch.cat([fitted.predict(test.codes[test.labels == label]) for label in range(_CLASSES)])
+        among = torch.cat([found[test.labels == label] for label in range(_CLASSES)])
+        expect(torch.equal(alone, among), "it has another without them", "keep all that predict needs from fit")
+    with contract.promise("it leaves the codes that it is given as they were"):
+        same = all(map(torch.equal, before, (labelled.codes for labelled in (train, validation, test))))
+        expect(same, "it changes them", "clone tensors before you write to them")
     with contract.promise("the same seed gives the same classifier"):
         again = classifier.fit(train, validation, seeded()).predict(test.codes)
         expect(torch.equal(found, again), "it gives another one", "draw from `rng` only")

@@ -8,7 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from dimecli.errors import DimeError, UserError
+from dimecli.settings import Settings, first_error
 
 
 @dataclass(frozen=True)
@@ -79,11 +82,13 @@ class Contract:
             if self._asks:
                 self.findings.append(Finding(self._where, text, None, str(error)))
             else:
-                self._broken(text, f"its defaults do not work: {error}; choose defaults that do")
+                self._broken(text, f"with its defaults it refuses: {error}")
         except AssertionError as error:
             self._broken(text, str(error) or f"an assertion fails {_place(error)}")
         except DimeError as error:
             self._broken(text, str(error))
+        except ValidationError as error:
+            self._broken(text, first_error(error, Settings))
         except Exception as error:
             self._broken(text, f"{type(error).__name__}: {error} {_place(error)}")
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from dimecli.data.samples import Samples
+from dimecli.data.spec import Spec
 from dimecli.lazy import torch
 from dimecli.plugin import Dataset
 from dimecli.registry import find, names
@@ -20,14 +21,22 @@ def check_dataset(contract: Contract, dataset: Dataset) -> None:
     with contract.promise("its network is installed"):
         network = dataset.fitting_network()
         expect(network in names("network"), f"there is no network '{network}'", "name an installed one")
+    specs = []
     for split in _SPLITS:
         with contract.section(split):
-            _check_split(contract, dataset, split, network)
+            specs.append(_check_split(contract, dataset, split, network))
+    if len(specs) == len(_SPLITS):
+        with contract.promise("both splits have one spec"):
+            one, other = map(dict, specs)
+            differing = ", ".join(name for name in one if one[name] != other[name])
+            expect(not differing, f"they differ in {differing}", "give both the same: one model takes both")
 
 
-def _check_split(contract: Contract, dataset: Dataset, split: Literal["train", "test"], network: str) -> None:
+def _check_split(contract: Contract, dataset: Dataset, split: Literal["train", "test"], network: str) -> Spec:
     with contract.needed("read gives samples"):
-        samples = dataset.read(split)
+        samples: object = dataset.read(split)
+        expect(isinstance(samples, Samples), f"it gives {type(samples).__name__}", "return Samples(spec, x, y)")
+        assert isinstance(samples, Samples)
         expect(len(samples) > 0, "there are none", "raise a UserError that says how to get them")
     if network in names("network"):
         with contract.promise("its network takes them"):
@@ -50,6 +59,7 @@ def _check_split(contract: Contract, dataset: Dataset, split: Literal["train", "
         same = samples.fingerprint() == dataset.read(split).fingerprint()
         expect(same, "it gives others", "fix the order, and seed what is drawn")
     _check_labels(contract, samples)
+    return samples.spec
 
 
 def _check_labels(contract: Contract, samples: Samples) -> None:

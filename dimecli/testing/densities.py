@@ -92,7 +92,8 @@ def _check_integral(contract: Contract, density: Density, space: LatentSpace) ->
         around = torch.cat([draws[:150], codes[:100]])
         integral = over_circle(fitted) if on_circle else over_plane(fitted, around, seeded())
         cure = "mind the constants, or say `normalized = False` if it is a bound or known up to a constant"
-        expect(abs(integral.total - 1) < _OFF, f"it gives {integral.total:.3g}", cure)
+        allowed = max(_OFF, 4 * integral.error)  # of what is very narrow the integral is rough
+        expect(abs(integral.total - 1) < allowed, f"it gives {integral.total:.3g}", cure)
     with contract.promise("as many draws lie in each part of the space as log_prob says"):
         surprise = _chi_square(integral, fitted, draws, codes[:_CELLS])
         wrong = f"of {_DRAWS} draws, the numbers in {2 * _CELLS} parts have a chi-square of {surprise:.0f}"

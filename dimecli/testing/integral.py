@@ -35,6 +35,11 @@ class Integral:
         return self.weights.mean().item()
 
     @property
+    def error(self) -> float:
+        """The standard error of `total`; 0 where the points are not random."""
+        return (self.weights.std() / math.sqrt(len(self.weights))).item() if self.random else 0.0
+
+    @property
     def median(self) -> float:
         """The log-density that half of the mass exceeds."""
         order = self.log_prob.argsort()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from typing import Any
 
@@ -42,6 +43,15 @@ def check_posterior(contract: Contract, model: Any, x: torch.Tensor) -> None:
             log_prob = model.log_prob(x, seeded(), draws)
             check_tensor(log_prob, (len(x),), "log_prob(x, rng, draws)")
             expect((log_prob >= bound - 1e-3).all(), "it is below", "take the mean of the weights, in logs")
+
+
+def stirred(model: Any) -> Any:
+    """A copy whose weights are moved a little: a layer that begins at zero lets no gradient through it at first."""
+    other, rng = copy.deepcopy(model), seeded()
+    with torch.no_grad():
+        for weight in other.parameters():
+            weight += 0.01 * torch.randn(weight.shape, generator=rng)
+    return other
 
 
 def unreached(named: Iterable[tuple[str, nn.Parameter]]) -> list[str]:

@@ -7,21 +7,25 @@ from typing import Any, get_args
 from dimecli.data.likelihood import Gaussian
 from dimecli.data.samples import Samples
 from dimecli.data.spec import Modality, Spec
+from dimecli.errors import UserError
 from dimecli.lazy import F, nn, torch
 from dimecli.plugin import Network
 from dimecli.testing.contract import Contract
 from dimecli.testing.expect import check_tensor, expect, seeded
-from dimecli.testing.models import check_generated, unreached
+from dimecli.testing.models import check_generated, stirred, unreached
 from dimecli.testing.specs import COLOUR, SENTENCE, VECTOR, data
 
 _FEATURES = 5
+_USUAL = ((1, 28, 28), (3, 32, 32), (3, 64, 64), (3, 128, 128), (3, 224, 224))
+"""Images for networks that take those of one size, and refuse others."""
 
 
 def check_network(contract: Contract, network: Network) -> None:
     """Encodes and decodes data of each modality that it takes."""
     check_modalities(contract, network.modalities)
-    for spec in (COLOUR, VECTOR, SENTENCE):
-        if spec.modality in network.modalities:
+    for small in (COLOUR, VECTOR, SENTENCE):
+        if small.modality in network.modalities:
+            spec = _of_its_size(network, small)
             with contract.section(f"on {spec.modality}s"):
                 _check_on(contract, network, spec)
             if isinstance(spec.likelihood, Gaussian):
@@ -35,6 +39,20 @@ def check_modalities(contract: Contract, modalities: frozenset[Modality]) -> Non
         expect(modalities, "it is empty", f"fill it with some of {', '.join(known)}")
         strangers = sorted(modalities.difference(known))
         expect(not strangers, f"it names {strangers}", f"use some of {', '.join(known)}")
+
+
+def _of_its_size(network: Network, spec: Spec) -> Spec:
+    """The spec, or that of larger images where a UserError refuses such small ones."""
+    sizes = [spec, *(spec.model_copy(update={"shape": shape}) for shape in _USUAL * (spec.modality == "image"))]
+    for sized in sizes:
+        try:
+            network.encoder(network.prepare(Samples(sized, data(sized, 2))).spec, _FEATURES)
+        except UserError:
+            continue
+        except Exception:
+            pass  # the promise says it
+        return sized
+    return spec
 
 
 def _check_on(contract: Contract, network: Network, spec: Spec) -> None:
@@ -53,9 +71,10 @@ def _check_on(contract: Contract, network: Network, spec: Spec) -> None:
         nll = model.nll(x, codes)
         check_tensor(nll, (16,), "nll(x, z)")
     with contract.promise("gradients reach every weight"):
-        nll.sum().backward()
+        moved = stirred(model)
+        moved.nll(x, moved.encode(x)).sum().backward()
         cure = "use each, undetached, or leave it out"
-        expect(not (lost := unreached(model.named_parameters())), f"none reaches {', '.join(lost)}", cure)
+        expect(not (lost := unreached(moved.named_parameters())), f"none reaches {', '.join(lost)}", cure)
     model.eval()
     if spec.modality == "sentence":
         _check_weights(contract, model, x)

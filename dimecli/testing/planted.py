@@ -39,7 +39,7 @@ def worse(run: TinyRun) -> Iterator[tuple[str, TinyRun]]:
     encoder: Any = [part for part in collapsed.model.encoder.modules() if isinstance(part, nn.Linear)][-1]
     encoder.weight.mul_(1e-3)
     encoder.bias.zero_()
-    encoder.bias[:CODES] = 1.0  # those are the means; the others, if any, are logarithms of variances
+    encoder.bias[:CODES] = 3.0  # those are the means, far from a prior's; the others, if any, are log-variances
     yield "an encoder that has all codes near one point", collapsed
 
 
@@ -83,9 +83,12 @@ def _copy(run: TinyRun) -> TinyRun:
 
 
 def _far(run: TinyRun) -> torch.Tensor:
-    """What a decoder is to say whatever the code: noise, or a training sentence."""
+    """What a decoder is to say whatever the code: noise, or a sentence that is unlike those of the test split."""
     spec = run.model.spec
     shape = spec.likelihood.parameters(spec.shape)
     if isinstance(spec.likelihood, Productions):
-        return 20.0 * nn.functional.one_hot(_training(run)[0].long(), shape[-1]).float()
+        test: Any = run.samples("test").x
+        training, others = (nn.functional.one_hot(x.long(), shape[-1]).float() for x in (_training(run), test))
+        farthest = torch.cdist(training.flatten(1), others.flatten(1)).min(1).values.argmax()
+        return 20.0 * training[farthest]
     return 5.0 * torch.randn(shape, generator=generator(0, "tiny noise"))

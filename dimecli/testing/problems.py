@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import pickle
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ from dimecli.errors import UserError
 from dimecli.lazy import np
 from dimecli.plugin import Language, Outcome, Problem
 from dimecli.registry import entry_of, make, names
+from dimecli.search.call import outcome_of, plain
 from dimecli.testing.contract import Contract
 from dimecli.testing.expect import expect, only_own_randomness
 
@@ -33,9 +35,10 @@ def check_problem(contract: Contract, problem: Problem) -> None:
         values = _values(problem, [*drawn, *_NONE], language)
     sentences = [*drawn, *_NONE][: len(values)]
     with contract.needed("some sentences are valid"):
-        wrong = f"{_CHECKED} sentences of {type(language).__name__} are all invalid"
-        valid = any(value is not None for value in values[:_CHECKED])
-        expect(valid, wrong, "refuse the grammar in check()")
+        if all(value is None for value in values[:_CHECKED]):
+            wrong = f"{_CHECKED} sentences of {type(language).__name__} are all invalid"
+            raised = _raised(problem, drawn[0], language)
+            expect(False, wrong + raised, "mend that, or refuse the grammar in check()")
     with contract.promise("in another order, and from a copy, a sentence has the same value"):
         twin = pickle.loads(pickle.dumps(problem))  # bytes made here: so it is sent to other processes
         again = _values(twin, sentences[::-1], language)[::-1]
@@ -82,15 +85,26 @@ def _batch(problem: Problem, batch: Sequence[str], language: Language) -> list[f
     return [_value(outcome) for outcome in outcomes]
 
 
+def _raised(problem: Problem, sentence: str, language: Language) -> str:
+    """What a sentence raises, in brackets; empty if nothing."""
+    try:
+        problem.evaluate([sentence], language)
+    except Exception as error:  # it may be anything
+        return f" ({error!r})"
+    return ""
+
+
 def _value(outcome: object) -> float | None:
     if isinstance(outcome, Outcome):
         reason = outcome.value is not None or outcome.reason
         expect(reason, "an outcome without a value has no reason", "give Outcome(None, reason) one")
         outcome = outcome.value
-    number = outcome is None or isinstance(outcome, int | float)
-    expect(number, f"a sentence is worth {outcome!r}", "return floats and Outcomes")
-    assert outcome is None or isinstance(outcome, int | float)
-    return None if outcome is None or not math.isfinite(outcome) else float(outcome)
+        if outcome is None:
+            return None
+    number = plain(outcome)
+    is_number = isinstance(number, numbers.Real) and not isinstance(number, bool)
+    expect(is_number, f"a sentence is worth {outcome!r}", "return floats and Outcomes")
+    return outcome_of(number).value  # as the host takes it
 
 
 def _same(a: float | None, b: float | None) -> bool:

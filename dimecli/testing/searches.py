@@ -39,6 +39,8 @@ def _check_ask(contract: Contract, search: Search, space: Words) -> None:
     words = list(history.sentences)
     with contract.needed("it gives candidates"), only_own_randomness():
         asked = search.ask(_ASKED, history, space, seeded(0))
+        wrong = f"ask gives {type(asked).__name__}"
+        expect(isinstance(asked, Candidates), wrong, "return Candidates(sentences, codes)")
     with contract.promise("it leaves what it is given as it was"):
         same = list(history.sentences) == words and torch.equal(space.codes, space_codes)
         same &= all(torch.equal(getattr(history, name), tensor) for name, tensor in before.items())

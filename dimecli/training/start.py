@@ -29,7 +29,7 @@ from dimecli.registry import file_options
 from dimecli.run.files import file_hash, write_tensors
 from dimecli.run.folder import create_run, read_record, update_record, write_record
 from dimecli.run.lock import lock
-from dimecli.run.origin import changed_files, require_grammar
+from dimecli.run.origin import changes, require_grammar
 from dimecli.run.record import Record
 from dimecli.seeds import derive
 from dimecli.training.experiment import Experiment, from_record, trackers_of
@@ -96,9 +96,9 @@ def resume(path: Path, reporter: Reporter) -> Path:
                 f"--resume {path.name}: it needs the {processes} processes that it began with: {again} train"
             )
         require_grammar(path, record)
-        if changed := changed_files(record):
+        if changed := changes(record):
             raise UserError(
-                f"--resume {path.name}: {', '.join(changed)} changed since, and its bits would be others; "
+                f"--resume {path.name}: {', '.join(changed)} since, and its bits would be others; "
                 "put back what it was trained with"
             )
         experiment = replace(from_record(path, record), trackers=trackers_of(path, record))

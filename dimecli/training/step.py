@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from dimecli import distributed
+from dimecli.errors import PluginError
 from dimecli.model import Autoencoder
-from dimecli.plugin import Objective
+from dimecli.plugin import Loss, Objective
+from dimecli.registry import entry_of
 
 
 class Step(nn.Module):
@@ -26,7 +28,24 @@ class Step(nn.Module):
         """The named terms of a `(B, *shape)` batch, scalars; the losses of further players come last."""
         x = self.model.spec.likelihood.observe(x, self.rng)
         loss = self.objective.loss(self.model, x, self.rng)
+        if wrong := _fault(loss, self.objective.players):
+            raise PluginError(f"{entry_of(self.objective)}: loss {wrong}")
         return loss.terms | {name: loss.players[name] for name in self.objective.players}
+
+
+def _fault(loss: object, players: Iterable[str]) -> str:
+    """What an objective returned in place of scalars with names, and the cure; looks at no values."""
+    if not isinstance(loss, Loss):
+        return f"gives {type(loss).__name__}; return Loss(reconstruction=..., ...)"
+    if not loss.terms:
+        return "gives no term; return Loss(reconstruction=..., ...)"
+    for name, term in (*loss.terms.items(), *loss.players.items()):
+        if not isinstance(term, torch.Tensor):
+            return f"gives term '{name}' as {type(term).__name__}; return tensors"
+        if term.ndim:
+            return f"gives term '{name}' of shape {tuple(term.shape)}; return scalars, such as means over the batch"
+    missing = [name for name in players if name not in loss.players]
+    return f"gives none for player '{missing[0]}'; return Loss(players={{...}}, ...)" if missing else ""
 
 
 def compute_in_bfloat16(module: nn.Module, device: torch.device) -> None:

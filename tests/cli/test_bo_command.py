@@ -192,6 +192,32 @@ def test_other_options_are_refused_beside_resume(dime: Dime, run: str) -> None:
     assert (ran.code, ran.err) == (2, "Error: --resume 001-pcfg: --batch was 4 and is 5 now; it cannot change\n")
 
 
+@pytest.mark.parametrize(
+    ("problem", "again"),
+    [
+        ({"name": "python", "function": "/evil.py:f"}, "--problem python --function /evil.py:f"),
+        ({"name": "command", "command": "touch executed"}, "--problem command --command 'touch executed'"),
+    ],
+)
+@pytest.mark.parametrize("more", [(), ("--dry-run",), ("--problem", "python"), ("--problem", "command")])
+def test_a_record_is_not_trusted_with_code(
+    dime: Dime, run: str, problem: dict[str, str], again: str, more: tuple[str, ...]
+) -> None:
+    """A folder may be a stranger's: what it would execute has to be said by the user."""
+    Path("evil.py").write_text("open('executed', 'w')\n\ndef f(sentence):\n    return 0.0\n")
+    assert dime("bo", *SMALL, "--search", "pcfg", "--baselines", "", "--quiet").code == 0
+    file = Path("runs", run, "bo", "001-pcfg", "search.json")
+    record = json.loads(file.read_text())
+    here = {key: value.replace("/evil.py", str(Path("evil.py").absolute())) for key, value in problem.items()}
+    config = {**record["config"], "problem": {**here, "direction": "max"}}
+    file.write_text(json.dumps({**record, "config": config, "state": "running"}))
+    ran = dime("bo", "--resume", *more)
+    assert ran.code == 2
+    told = again.replace("/evil.py", str(Path("evil.py").absolute()))
+    assert ran.err == f"Error: --resume 001-pcfg: it calls code that a record is not trusted with; say again {told}\n"
+    assert not Path("executed").exists()
+
+
 def test_the_run_is_the_newest_of_the_grammar(dime: Dime, run: str) -> None:
     shutil.copytree(Path("runs", run), Path("runs", "other"))
     file = Path("runs", "other", "run.json")

@@ -88,7 +88,10 @@ def test_a_search_that_is_killed_repeats_no_call_and_chooses_the_same(
     logged = killed.read_text().count("\n")
     assert logged < len(whole)
     under_way = len(calls.read_text().splitlines()) - logged
-    resumed = dime("bo", "--resume", "--quiet")
+    refused = dime("bo", "--resume", "--quiet")
+    assert refused.code == 2
+    assert f"say again --problem python --function {tmp_path / 'slow.py'}:slow" in refused.err
+    resumed = dime("bo", "--resume", "--problem", "slow.py:slow", "--quiet")
     assert (resumed.code, resumed.err) == (0, "")
     assert evaluations(killed.parent) == whole
     assert len(calls.read_text().splitlines()) == len(whole) + under_way, "what was logged is not called again"

@@ -34,6 +34,12 @@ def test_every_command_has_help(dime: Dime, command: str) -> None:
     assert COMMANDS[command] in ran.flat
 
 
+def test_a_message_does_not_command_the_terminal(dime: Dime) -> None:
+    ran = dime("train", "odd\x1b]0;title\x07name")
+    assert ran.code == 2
+    assert "no objective named 'odd\\x1b]0;title\\x07name'" in ran.err
+
+
 def test_version(dime: Dime) -> None:
     assert dime("--version") == (0, f"dime {dimecli.__version__}\n", "")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -112,7 +113,7 @@ def test_a_toml_file_names_files_beside_it(dime: Dime, tmp_path: Path) -> None:
     [
         ('files = "mine.py"', "[plugins] of e.toml: only 'files', a list of Python files, goes there"),
         ('file = ["mine.py"]', "[plugins] of e.toml: only 'files', a list of Python files, goes there"),
-        ('files = ["gone.py"]', "gone.py: No such file or directory"),
+        ('files = ["gone.py"]', "[plugins] of e.toml: there is no file gone.py"),
     ],
 )
 def test_a_wrong_table_is_a_mistake_in_one_line(dime: Dime, tmp_path: Path, table: str, says: str) -> None:
@@ -156,3 +157,92 @@ def test_a_search_calls_it_in_other_processes(dime: Dime) -> None:
     assert ran.code == 0, ran.err
     assert ran.json["problem"] == "vowels"
     assert ran.json["valid"] == 1.0
+
+
+def test_a_record_whose_file_is_not_given_says_which_to_give(dime: Dime) -> None:
+    dime("train", "--plugin", "mine.py", "sparse-codes", "--epochs", "1")
+    (record,) = map(str, Path("runs").glob("*/run.json"))
+    ran = dime("train", "--config", record, "--dry-run")
+    assert ran.code == 2
+    assert f"--config {record} needs the objective 'sparse-codes' of the file" in ran.err
+    assert "mine.py: give --plugin" in ran.err
+    assert dime("train", "--config", record, "--plugin", "mine.py", "--dry-run").json["objective"]["weight"] == 0.5
+
+
+WRONG = """
+from dimecli.data.likelihood import Gaussian
+from dimecli.lazy import nn, torch
+from dimecli.plugin import Dataset, Loss, Measured, Metric, Network, Objective, Samples, Spec
+
+
+class Bare(Objective):
+    def loss(self, model, x, rng):
+        return self.reconstruction(model, x, model.encode(x))
+
+
+class Unsummed(Objective):
+    def loss(self, model, x, rng):
+        return Loss(reconstruction=model.nll(x, model.encode(x)))
+
+
+class Below(Objective):
+    weight: float = Field(-1.0, ge=0, description="Weight.")
+
+    def loss(self, model, x, rng):
+        return Loss(reconstruction=self.reconstruction(model, x, model.encode(x)))
+
+
+class Learning(Objective):
+    def loss(self, model, x, rng):
+        self.seen = len(x)
+
+
+class Table(Dataset):
+    def read(self, split):
+        return [[1.0, 2.0], [3.0, 4.0]]
+
+
+class Wide(Dataset):
+    def read(self, split):
+        return Samples(Spec(modality="vector", shape=(2,), likelihood=Gaussian()), torch.zeros(20, 3))
+
+
+class Double(Dataset):
+    def read(self, split):
+        return Samples(Spec(modality="vector", shape=(2,), likelihood=Gaussian()), torch.zeros(20, 2).double())
+
+
+class Square(Network):
+    def encoder(self, spec, features):
+        return nn.Linear(spec.elements, features)
+
+    def decoder(self, spec, latent_size):
+        return nn.Linear(latent_size, spec.elements)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("bare", "(Bare): loss gives Tensor; return Loss(reconstruction=..., ...)"),
+        ("unsummed", "(Unsummed): loss gives term 'reconstruction' of shape (100,); return scalars, such as means"),
+        ("below", "objective 'below': the default of option 'weight' should be greater than or equal to 0, got -1.0"),
+        ("learning", "Learning is frozen, 'seen' cannot be set; keep what is learned in the object that is returned"),
+        ("ae --dataset table", "(Table): read gives list; return Samples(spec, x, y)"),
+        ("ae --dataset wide", "(Wide): read gives samples of shape (3,), their spec says (2,); make them agree"),
+        ("ae --dataset double", "(Double): read gives torch.float64; give pixels as uint8, symbols as int16"),
+    ],
+)
+def test_what_a_plugin_must_not_return_is_told_in_one_line(dime: Dime, tmp_path: Path, words: str, says: str) -> None:
+    (tmp_path / "wrong.py").write_text(f"from pydantic import Field\n{WRONG}")
+    ran = dime("train", *words.split(), "--plugin", "wrong.py", "--epochs", "1")
+    assert ran.code == 1
+    assert says in ran.err
+
+
+def test_an_error_outside_of_the_plugins_in_use_says_which_these_are(dime: Dime, tmp_path: Path) -> None:
+    (tmp_path / "wrong.py").write_text(f"from pydantic import Field\n{WRONG}")
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied") as raised:
+        dime("train", "ae", "--network", "square", "--plugin", "wrong.py", "--epochs", "1")
+    (note,) = raised.value.__notes__
+    assert re.fullmatch(r"Plugins of wrong.py \(sha256 \w+\) were in use; 'dime plugins check' tries what .*", note)

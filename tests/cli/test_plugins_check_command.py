@@ -56,7 +56,7 @@ def test_a_file_that_keeps_its_promises(dime: Dime, file: Path) -> None:
     assert ran.code == 0, ran.err
     assert ran.out.startswith("classifier 'nearest-mean' of mine.py (sha256 ")
     assert "BROKEN" not in ran.out
-    assert "No promise of " in ran.err
+    assert "None of " in ran.err
 
 
 def test_a_broken_promise_is_told_with_its_cure(dime: Dime, file: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_broken_promise_is_told_with_its_cure(dime: Dime, file: Path) -> None:
     assert ran.code == 1
     assert ran.out.count("BROKEN") == 1
     assert "put all that is learned into state()" in ran.flat
-    assert "1 of " in ran.err
+    assert "promises is broken" in ran.err
 
 
 def test_the_findings_as_json(dime: Dime, file: Path) -> None:
@@ -144,3 +144,11 @@ def test_new_writes_a_distribution_and_says_what_to_type(dime: Dime, tmp_path: P
     again = dime("plugins", "new", kind, "first-try")
     assert again.code == 2
     assert again.err.count("\n") == 1
+
+
+def test_a_name_that_somebody_has_already_is_told(dime: Dime, file: Path) -> None:
+    file.write_text(NEAREST.replace("NearestMean", "Linear"))
+    ran = dime("plugins", "check", file.name)
+    assert ran.code == 1
+    assert "BROKEN nobody else has its name classifier 'linear' is claimed by dimecli" in ran.flat
+    assert ran.out.count("BROKEN") == 1

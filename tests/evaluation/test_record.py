@@ -118,3 +118,8 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(DimeError) as caught:
         kept(tmp_path, "w")
     assert str(caught.value) == f"{tmp_path / FILE} cannot be read: Is a directory"
+
+
+def test_a_direction_that_is_none_is_not_kept() -> None:
+    with pytest.raises(DimeError, match=r"^the direction of m is 'up'; allowed: 'higher', 'lower', None$"):
+        Entry.of(Measured("m", 1.0, "up"), {}, "dimecli 0.1", "w")  # type: ignore[arg-type]

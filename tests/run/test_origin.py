@@ -12,7 +12,7 @@ import pytest
 from dimecli.errors import UserError
 from dimecli.registry import add_file, drop_files
 from dimecli.run.folder import read_record, update_record
-from dimecli.run.origin import changed_files, packages_of, require, told
+from dimecli.run.origin import changes, packages_of, require, told
 from dimecli.run.run import Run
 
 Dime = Callable[..., Any]
@@ -67,6 +67,8 @@ def test_what_is_missing_is_told_with_the_cure() -> None:
     with pytest.raises(UserError) as caught:
         require("run r", PACKAGE, "objective", "hello")
     assert str(caught.value) == "run r needs the objective 'hello' of dime-hello 0.1.0: pip install dime-hello"
+    with pytest.raises(UserError, match=r"pip install 'dime-hello; true'$"):  # of a stranger's record
+        require("run r", {**PACKAGE, "distribution": "dime-hello; true"}, "objective", "hello")
     with pytest.raises(UserError) as caught:
         require("run r", FILE, "objective", "mine")
     assert str(caught.value) == (
@@ -120,7 +122,7 @@ def test_a_file_that_changed_is_told_and_keeps_a_run_from_going_on(loose: Dime, 
 def test_in_python_a_changed_file_is_a_warning(loose: Dime, tmp_path: Path) -> None:
     run = only_run()
     add_file(tmp_path / "mine.py")
-    assert changed_files(read_record(run)) == []
+    assert changes(read_record(run)) == []
     Run(run)
     (tmp_path / "mine.py").write_text(LONE + "\n# another line\n")
     add_file(tmp_path / "mine.py")
@@ -207,3 +209,23 @@ def test_a_damaged_origin_is_told_by_its_key(loose: Dime, spoilt: dict[str, Any]
     ran = loose("sample", only_run().name)
     assert ran.code == 1
     assert f"run.json is damaged: 'plugins.grammar.{next(iter(spoilt))}': " in ran.err
+
+
+def test_a_plugin_of_the_same_name_from_elsewhere_is_told(
+    loose: Dime, dime: Dime, install: Install, tmp_path: Path
+) -> None:
+    """A file that became a package is used, and said to be another; an interrupted run does not go on with it."""
+    run = only_run()
+    points = {"dimecli.objectives": "lone-objective = lone_more:LoneObjective"}
+    install("dime-more", "0.3", points, lone_more=LONE)
+    ran = dime("runs", "show", run.name)
+    assert ran.code == 0
+    changed = changes(read_record(run))
+    assert len(changed) == 1
+    assert changed[0].startswith(
+        "objective 'lone-objective' is that of dime-more 0.3 and no longer that of mine.py (sha"
+    )
+    update_record(run, state="interrupted")
+    ran = dime("train", "--resume", run.name)
+    assert ran.code == 2
+    assert "dime-more 0.3 and no longer that of mine.py" in ran.err or "needs the" in ran.err

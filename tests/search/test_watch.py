@@ -10,7 +10,7 @@ import torch
 from host_fakes import Calls, Circle, Climb, LowWave, Wave
 
 from dimecli.console import Reporter
-from dimecli.plugin import Problem
+from dimecli.plugin import Outcome, Problem
 from dimecli.search.log import Log
 from dimecli.search.loop import search
 from dimecli.search.result import Result, rank_correlation
@@ -52,6 +52,14 @@ def test_a_line_for_each_round(problem: Problem) -> None:
         assert row[:4] == [str(number), str(len(so_far)), f"{turn(values):.6g}", f"{valid:.0%}"]
         assert row[5] == f"{distinct:.0%}"
         assert row[8] == next(found.sentence for found in so_far if found.value == turn(values))
+
+
+def test_a_start_without_a_valid_sentence_comes_with_a_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("host_fakes.outcome_of", lambda value: Outcome(None, "flat"))
+    told, _ = watched(Wave())
+    assert told[0].endswith(": none valid, so it knows nothing yet; try --initial-from random")
+    told, _ = watched(Wave(thrifty=False))
+    assert told[0].endswith(": none valid, so it knows nothing yet")
 
 
 def test_a_round_that_falls_short_is_told() -> None:

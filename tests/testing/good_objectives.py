@@ -86,6 +86,38 @@ class Posterior(Good):
         return Loss(nll=self.reconstruction(model, x, posterior.sample(rng)), kl=posterior.kl().mean())
 
 
+class Gated(Plain):
+    """A layer behind a gate that is closed at first, so that no gradient comes through."""
+
+    def build(self, spec: Spec, network: Network) -> Autoencoder:
+        class Gate(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.layer, self.gate = nn.Linear(4, 4), nn.Parameter(torch.zeros(()))
+
+            def forward(self, z: torch.Tensor) -> torch.Tensor:
+                opened: torch.Tensor = z + self.gate * self.layer(z)
+                return opened
+
+        model = super().build(spec, network)
+        model.encoder = nn.Sequential(model.encoder, Gate())
+        return model
+
+
+class WarmUp(Plain):
+    """A term whose weight grows with the steps, faster than learning lowers it."""
+
+    def build(self, spec: Spec, network: Network) -> Autoencoder:
+        model = super().build(spec, network)
+        model.register_buffer("steps", torch.zeros(()))
+        return model
+
+    def loss(self, model: Any, x: torch.Tensor, rng: torch.Generator) -> Loss:
+        z, steps = model.encode(x), model.steps.clone()
+        model.steps += 1
+        return Loss(nll=self.reconstruction(model, x, z), length=steps * (1 + z.square().mean()))
+
+
 class Frozen(Plain):
     """A layer that is not to learn."""
 

@@ -16,6 +16,8 @@ PREDICT = "predict(codes) gives (N,) classes, int64"
 FAR = "it tells classes that are far apart"
 SEED = "the same seed gives the same classifier"
 RESTORE = "what restore gives is what fit gave"
+ALONE = "the class of a code does not depend on the other codes"
+UNCHANGED = "it leaves the codes that it is given as they were"
 
 
 def broken(classifier: Classifier) -> dict[str, str]:
@@ -78,6 +80,14 @@ class GlobalNoise(Good):
         return super().fit(train, validation, rng)
 
 
+class Writing(Good):
+    """Scales the training codes where they are."""
+
+    def fit(self, train: Labelled, validation: Labelled, rng: torch.Generator) -> FittedClassifier:
+        train.codes.mul_(1.0 + 1e-4)
+        return super().fit(train, validation, rng)
+
+
 class Forgetful(Good):
     """Forgets what it learned."""
 
@@ -111,6 +121,8 @@ def test_a_good_classifier_keeps_every_promise() -> None:
         (Noisy, FAR, "of far classes are told apart; fit until they are"),
         (Unseeded, SEED, "it gives another one; draw from `rng` only"),
         (GlobalNoise, "it fits labelled codes", "it draws from torch's global generator"),
+        (predicting(lambda self, z: Means.predict(self, z - z.mean(0) + self.means.mean(0))), ALONE, "without them"),
+        (Writing, UNCHANGED, "it changes them; clone tensors before you write to them"),
         (Forgetful, RESTORE, "it predicts otherwise; put all that is learned into state()"),
     ],
 )

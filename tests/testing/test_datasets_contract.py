@@ -138,6 +138,16 @@ def test_a_breach_is_told_of_both_splits_by_its_own_promise(dataset: type[Datase
     assert all(reason in wrong for wrong in told.values())
 
 
+def test_splits_of_two_shapes() -> None:
+    class Wider(Good):
+        def read(self, split: Split) -> Samples:
+            width = 3 if split == "train" else 4
+            return Samples(VECTOR.model_copy(update={"shape": (width,)}), torch.zeros(20, width))
+
+    told = [str(finding) for finding in findings(Wider()) if not finding.held]
+    assert told == ["both splits have one spec: they differ in shape; give both the same: one model takes both"]
+
+
 def test_a_network_that_nobody_has_is_told_once() -> None:
     told = [str(finding) for finding in findings(Orphan()) if not finding.held]
     assert told == ["its network is installed: there is no network 'nobody'; name an installed one"]

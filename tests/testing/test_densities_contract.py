@@ -102,6 +102,14 @@ def test_a_good_density_keeps_every_promise(density: type[Density]) -> None:
     assert not broken(density())
 
 
+def test_a_very_narrow_density_is_not_refused_for_the_error_of_its_integral() -> None:
+    class Narrow(Good):
+        def fit(self, codes: torch.Tensor, rng: torch.Generator, context: Context) -> Fitted:
+            return Normal(codes.mean(0), codes.std(0) / 1000)
+
+    assert not broken(Narrow())
+
+
 def test_a_density_of_both_spaces_is_tried_on_both() -> None:
     class Both(Good):
         latent_spaces = frozenset({"euclidean", "sphere"})
@@ -210,7 +218,7 @@ def test_defaults_that_do_not_work() -> None:
         def fit(self, codes: torch.Tensor, rng: torch.Generator, context: Context) -> Fitted:
             raise UserError("--power is missing")
 
-    reason = "its defaults do not work: --power is missing; choose defaults that do"
+    reason = "with its defaults it refuses: --power is missing"
     assert broken(Refusing()) == {FIT: reason}
 
 

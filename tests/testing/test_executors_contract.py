@@ -54,6 +54,27 @@ class Forgetful(Pool):
         return super().submit((lambda first, **_: first) if fn is pow else fn, *args, **kwargs)
 
 
+class Hasty(Pool):
+    """Gives what ends first to the call that was made first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads, self.waiting = concurrent.futures.ThreadPoolExecutor(2), list[concurrent.futures.Future[Any]]()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        self.waiting.append(future)
+        self.threads.submit(lambda: self.tell(Pool.submit(self, fn, *args, **kwargs)))
+        return future
+
+    def tell(self, done: concurrent.futures.Future[Any]) -> None:
+        future = self.waiting.pop(0)
+        if error := done.exception():
+            future.set_exception(error)
+        else:
+            future.set_result(done.result())
+
+
 class Silent(Pool):
     """Loses what is raised."""
 
@@ -96,7 +117,8 @@ def test_a_good_executor_keeps_every_promise_each_time_it_starts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pool", "promise"), [(Forgetful, RESULT), (Silent, RAISES), (Resigned, GOES_ON), (Unstoppable, STOP)]
+    ("pool", "promise"),
+    [(Forgetful, RESULT), (Hasty, RESULT), (Silent, RAISES), (Resigned, GOES_ON), (Unstoppable, STOP)],
 )
 def test_a_breach_is_told_by_its_promise(pool: type[Pool], promise: str) -> None:
     assert broken(executor(pool)) == {("", promise), ("started again", promise)}
@@ -119,6 +141,7 @@ def test_an_executor_that_starts_once() -> None:
 
 def test_one_that_says_it_ends_calls_and_waits_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dimecli.testing.executors._SECONDS", 0.2)
+    monkeypatch.setattr("dimecli.testing.executors._PAUSE", 0.01)
 
     class Waiting(Executor):
         """Waits for calls that it says it ends."""

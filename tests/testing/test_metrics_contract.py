@@ -62,6 +62,18 @@ class Copied(Good):
         yield self.number(subject, value=value)
 
 
+class Shared(Good):
+    """The share of sentences that are in the test split: one sentence for all could have it all."""
+
+    modalities = frozenset({"sentence"})
+    direction: ClassVar = "higher"
+
+    def measure(self, subject):
+        known = {tuple(row) for row in subject.run.samples("test").x.tolist()}
+        value = sum(tuple(row) in known for row in subject.samples.x.tolist()) / len(subject.samples.x)
+        yield self.number(subject, value=value)
+
+
 class Neutral(Good):
     """A number without a direction."""
 
@@ -78,6 +90,16 @@ class CopiedTurned(Copied):
     """Takes copies for the best."""
 
     direction: ClassVar = "higher"
+
+
+class Scaleless(Good):
+    """How many dimensions the codes fill, however large they are."""
+
+    direction: ClassVar = "higher"
+
+    def measure(self, subject):
+        spread = torch.linalg.eigvalsh(torch.cov(subject.codes.T))
+        yield self.number(subject, value=(spread.sum().square() / spread.square().sum()).item())
 
 
 class Deaf(Good):
@@ -154,7 +176,10 @@ NUMBERS = "it gives numbers, each with a name of its own"
 FINITE = "they are finite, under conditions that are JSON"
 BROKEN = {
     "Turned": (DIRECTION, "'Turned' becomes better by"),
-    "CopiedTurned": (DIRECTION, "'CopiedTurned' becomes better by 1 with samples that are those of training"),
+    "CopiedTurned": (
+        DIRECTION,
+        "'CopiedTurned' becomes better by 1 with samples that are those of training, and worse by nothing",
+    ),
     "Silent": (NUMBERS, "no number; refuse what cannot be measured, in `refusal`"),
     "Twice": (NUMBERS, "['Twice', 'Twice'] are not all different; name each number"),
     "Alias": ("its numbers are called after it", "'error' is not; begin it with 'Alias'"),
@@ -164,12 +189,12 @@ BROKEN = {
     "GlobalNoise": (NUMBERS, "it draws from torch's global generator"),
     "Nothing": ("it measures runs of some modality", "it refuses every run; measure those of some modality"),
 }
-GOOD = ("Good", "Spread", "Copied", "Neutral")
+GOOD = ("Good", "Spread", "Copied", "Shared", "Neutral")
 
 
 @pytest.fixture(autouse=True)
 def cases(install: Callable[..., None]) -> None:
-    lines = [f"{name} = metric_cases:{name}" for name in (*GOOD, *BROKEN, "Deaf", "Needy")]
+    lines = [f"{name} = metric_cases:{name}" for name in (*GOOD, *BROKEN, "Deaf", "Scaleless", "Needy")]
     install("dime-metric-cases", "1.0", {"dimecli.metrics": "\n".join(lines)}, metric_cases=SOURCE)
 
 
@@ -191,9 +216,10 @@ def test_a_breach_is_told_by_its_promise(name: str) -> None:
     assert found.keys() <= {promise, DIRECTION}
 
 
-def test_a_number_that_nothing_moves_is_not_tried() -> None:
-    told = str(check_plugin("metric", "Deaf"))
-    assert told.endswith(f"{DIRECTION}: Deaf: nothing that can be made worse here moves it")
+@pytest.mark.parametrize("name", ["Deaf", "Scaleless"])
+def test_a_number_that_nothing_moves_but_rounding_is_not_tried(name: str) -> None:
+    told = str(check_plugin("metric", name))
+    assert told.endswith(f"{DIRECTION}: {name}: nothing that can be made worse here moves it")
 
 
 def test_what_is_not_here_is_told() -> None:

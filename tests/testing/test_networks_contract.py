@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from dimecli.errors import UserError
 from dimecli.nn.sequence import OneHot
 from dimecli.plugin import Network, Samples, Spec
 from dimecli.testing import Contract
@@ -52,6 +53,35 @@ class GoodReader(Network):
         return nn.Sequential(nn.Linear(latent_size, math.prod(shape)), nn.Unflatten(1, shape))
 
 
+class Fixed(Good):
+    """Images of one size."""
+
+    modalities = frozenset({"image"})
+
+    def encoder(self, spec: Spec, features: int) -> nn.Module:
+        if spec.shape[1:] != (32, 32):
+            raise UserError(f"network 'fixed' takes images of 32 x 32, got {spec.shape}")
+        return super().encoder(spec, features)
+
+
+class Opened(Good):
+    """A last layer that begins at zero."""
+
+    modalities = frozenset({"vector"})
+
+    def encoder(self, spec: Spec, features: int) -> nn.Module:
+        last = nn.Linear(features, features)
+        nn.init.zeros_(last.weight)
+        return nn.Sequential(super().encoder(spec, features), nn.Tanh(), last)
+
+
+class Refusing(Good):
+    modalities = frozenset({"image"})
+
+    def encoder(self, spec: Spec, features: int) -> nn.Module:
+        raise UserError("not today")
+
+
 class Still(Good):
     """A layer that is frozen on purpose."""
 
@@ -59,7 +89,7 @@ class Still(Good):
         return nn.Sequential(super().encoder(spec, features), nn.Linear(features, features).requires_grad_(False))
 
 
-@pytest.mark.parametrize("network", [Good, GoodReader, Still])
+@pytest.mark.parametrize("network", [Good, GoodReader, Fixed, Opened, Still])
 def test_a_good_network_keeps_every_promise(network: type[Network]) -> None:
     assert not broken(network())
 
@@ -189,6 +219,7 @@ BOUNDS = "means of pixels lie in [0, 1]"
 BREACHES: dict[type[Network], dict[tuple[str, str], str]] = {
     Nothing: {("", "`modalities` names what it takes"): "it is empty"},
     Unprepared: {("on sentences", "prepare gives samples in the form that it works on"): "KeyError: 'letters'"},
+    Refusing: {("on images", ENCODER): "with its defaults it refuses: not today"},
     Short: {
         ("on images", ENCODER): "its output is (16, 4); return (16, 5)",
         ("on vectors", ENCODER): "its output is (16, 4); return (16, 5)",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from good_objectives import Alone, Duel, Frozen, Good, Plain, Posterior, Spread, broken, findings
+from good_objectives import Alone, Duel, Frozen, Gated, Good, Plain, Posterior, Spread, WarmUp, broken, findings
 from torch import nn
 
 from dimecli.distributed import gather, world
@@ -161,7 +161,7 @@ def test_a_breach_is_told_by_its_own_promise(objective: type[Objective]) -> None
         assert reason in found[promise]
 
 
-@pytest.mark.parametrize("objective", [Good, Plain, Spread, Duel, Posterior, Frozen, Alone])
+@pytest.mark.parametrize("objective", [Good, Plain, Spread, Duel, Posterior, Gated, WarmUp, Frozen, Alone])
 def test_a_good_objective_keeps_every_promise(objective: type[Objective]) -> None:
     assert broken(objective()) == {}
 

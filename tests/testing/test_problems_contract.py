@@ -11,6 +11,7 @@ from dimecli.testing import check_plugin, findings_of
 
 SOURCE = '''
 from dimecli.errors import UserError
+from dimecli.lazy import np, torch
 from dimecli.plugin import Outcome, Problem
 
 calls = []
@@ -42,6 +43,21 @@ class Fragile(Good):
         if not sentence.isprintable():
             raise ValueError(sentence)
         return [len(sentence)]
+
+
+class Scalars(Good):
+    """Numbers as numpy and torch have them."""
+
+    def evaluate(self, sentences, language):
+        kinds = [np.float32, np.int64, torch.tensor]
+        return [kinds[len(text) % 3](len(text)) if text.isprintable() else Outcome(None, "odd") for text in sentences]
+
+
+class Yes(Good):
+    """Answers yes or no."""
+
+    def value(self, sentence):
+        return len(sentence) > 3
 
 
 class Raising(Good):
@@ -134,6 +150,7 @@ class Nameless(Good):
     value_name = ""
 '''
 
+IMPORTS = "it imports, and is a plugin of its kind with options that can be given"
 SAYS = "it says which values are better, and what they are"
 FINITE = "sentences have finite values, or reasons why there is none"
 SURVIVES = "it survives what is no sentence"
@@ -146,29 +163,30 @@ BROKEN = {
         "one of 54 sentences raises ZeroDivisionError('division by zero'), which loses them all",
     ),
     "Short": ([FINITE], "49 outcomes for 50 sentences; return one for each"),
+    "Yes": ([FINITE], "; return floats and Outcomes"),
     "Words": ([FINITE], "a sentence is worth 'long'; return floats and Outcomes"),
     "Silent": ([FINITE], "an outcome without a value has no reason"),
     "Hopeless": (
         ["some sentences are valid"],
-        "50 sentences of Boolean are all invalid; refuse the grammar in check()",
+        "50 sentences of Boolean are all invalid; mend that, or refuse the grammar in check()",
     ),
     "Moody": ([ORDER, ALONE], "it has another; keep nothing, and put all that counts into options"),
     "Crowded": ([ALONE], "it is worth something else; evaluate each by itself"),
     "Lonely": ([ALONE], "it is worth something else; evaluate each by itself"),
     "Turned": ([BOUNDS], "a sentence is worth 20000, the worst value there is 0.0; correct `worst`, or `direction`"),
     "Modest": ([BOUNDS], "a sentence is worth 20000, the best value there is 1.0; correct `optimum`, or `direction`"),
-    "Sideways": ([SAYS], "direction is 'up'; say 'min' or 'max'"),
+    "Sideways": ([IMPORTS], "direction is 'up'; allowed: 'min', 'max'"),
     "Nameless": ([SAYS], "value_name is empty; name the value, for tables and plots"),
 }
 
 
 @pytest.fixture(autouse=True)
 def cases(install: Callable[..., None]) -> None:
-    lines = [f"{name} = problem_cases:{name}" for name in ("Good", "Fragile", "Needy", *BROKEN)]
+    lines = [f"{name} = problem_cases:{name}" for name in ("Good", "Fragile", "Scalars", "Needy", *BROKEN)]
     install("dime-problem-cases", "1.0", {"dimecli.problems": "\n".join(lines)}, problem_cases=SOURCE)
 
 
-@pytest.mark.parametrize("name", ["Good", "Fragile"])
+@pytest.mark.parametrize("name", ["Good", "Fragile", "Scalars"])
 def test_a_good_problem_keeps_every_promise(name: str) -> None:
     assert all(finding.held for finding in findings_of(find("problem", name)))
 

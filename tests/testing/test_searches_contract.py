@@ -73,7 +73,7 @@ BROKEN: list[tuple[type[Search], str, str]] = [
     (Narrow, BEST, "draws at random give -0.329; let it look anywhere in the space"),
     (Unprepared, EMPTY, "max(): Expected reduction dim"),
     (Tireless, "with nothing left to find it ends", "it refuses: everything is known; give no candidates"),
-    (Refusing, "it gives candidates", "its defaults do not work: --power is missing"),
+    (Refusing, "it gives candidates", "with its defaults it refuses: --power is missing"),
 ]
 
 

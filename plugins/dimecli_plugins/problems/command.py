@@ -26,6 +26,8 @@ class Command(OwnProblem):
     invalid, and the first line on stderr is the reason. `--problem 'cmd:PROGRAM {}'` is short for it.
     """
 
+    executes = "command"
+
     command: str | None = Field(None, description="Program and arguments, quoted as in a shell, such as 'score.sh {}'.")
     folder: Path = Field(Path(), validate_default=True, description="Folder that the program runs in.")
 

@@ -29,6 +29,8 @@ class Python(OwnProblem):
     evaluates; what lies beside it can be imported from it. `--problem FILE.py:NAME` is short for it.
     """
 
+    executes = "function"
+
     function: str | None = Field(None, description="FILE.py:NAME of the function.")
 
     @field_validator("function")
