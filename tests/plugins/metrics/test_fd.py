@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,9 @@ from dimecli.evaluation import extractor
 Dime = Callable[..., Any]
 
 
-def test_of_images(dime: Dime, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_images(dime: Dime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(extractor, "_STEPS", 100)
+    monkeypatch.setenv("DIME_CACHE", str(tmp_path / "cache"))  # what other tests trained is none of these steps
     assert dime("train", "--epochs", "1", "--quiet").code == 0
     first = dime("evaluate", "--metric", "fd,kd", "-n", "300", "--json")
     assert first.code == 0
