@@ -170,7 +170,7 @@ def _told(command: str, error: Any) -> str:
         return str(error)
     if type(error).__name__ == "NoSuchOption":  # Typer does not publish the class
         if kinds := getattr(sys.modules.get(f"dimecli.cli.{command}"), "KINDS", ()):
-            from dimecli.cli.line import owners
+            from dimecli.cli.owners import owners
 
             if known := owners(error.option_name, kinds):
                 return f"No such option: {error.option_name}.{known}"

@@ -17,8 +17,9 @@ from dimecli.cli.common import RUNS, AsJson, Config, DryRun, OneRun, Quiet, Runs
 from dimecli.cli.found import print_found, summary, tell
 from dimecli.cli.grammar import complete_grammar
 from dimecli.cli.layers import Layer
-from dimecli.cli.line import Line, Parsed
+from dimecli.cli.line import Line
 from dimecli.cli.options import completer
+from dimecli.cli.parsed import Parsed
 from dimecli.console import Reporter
 from dimecli.defaults import Role, default, optional
 from dimecli.errors import UserError

@@ -11,8 +11,9 @@ from pydantic import Field
 
 from dimecli.cli.another import another
 from dimecli.cli.common import RUNS, AsJson, Config, DryRun, OneRun, Quiet, Runs, print_json
-from dimecli.cli.line import Line, Parsed
+from dimecli.cli.line import Line
 from dimecli.cli.measured import print_measured
+from dimecli.cli.parsed import Parsed
 from dimecli.console import Reporter
 from dimecli.defaults import default
 from dimecli.plugin import Classifier

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from dimecli.cli.common import RUNS, AsJson, Config, DryRun, OneRun, Quiet, Runs, print_json
-from dimecli.cli.line import Line, Parsed
+from dimecli.cli.line import Line
 from dimecli.cli.measured import print_measured
+from dimecli.cli.parsed import Parsed
 from dimecli.console import Reporter
 from dimecli.defaults import default
 from dimecli.errors import DimeError, UserError

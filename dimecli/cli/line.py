@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, get_args
 
@@ -13,62 +12,17 @@ import typer
 from dimecli.cli.files import FLAG, PluginFiles
 from dimecli.cli.layers import Given, Layer, choose, combine, read_layer
 from dimecli.cli.options import Table, completer, help_text, parameter
+from dimecli.cli.parsed import Parsed
+from dimecli.cli.peek import peek
 from dimecli.cli.several import choose_several, split_names
 from dimecli.entry import Entry
 from dimecli.errors import PluginError, UserError, did_you_mean
-from dimecli.fields import options_of
 from dimecli.plugin import KINDS
-from dimecli.registry import find, names, registered, warn_if_deprecated
+from dimecli.registry import find, names, warn_if_deprecated
 from dimecli.settings import Settings
 
 Default = Callable[[], str]
 """Gives the name of the plugin to take where none is named; asked only then."""
-
-
-class Parsed:
-    """What was typed, and what presets and files gave; checked when it is asked for.
-
-    Attributes:
-        notes: What a user should know of how the line was read.
-        everything: Kinds of which all plugins were chosen that work, by the word `all`.
-    """
-
-    def __init__(
-        self,
-        tables: Mapping[str, Table],
-        slots: Iterable[str],
-        values: Mapping[str, Any],
-        notes: Sequence[str],
-        everything: Sequence[str],
-    ) -> None:
-        self._tables = tables
-        self._slots = slots
-        self._values = values
-        self.notes = notes
-        self.everything = everything
-
-    def settings(self, table: str) -> Any:
-        """The checked plugin or settings of a table.
-
-        Raises:
-            UserError: names the option, or the file, table and key, and what is allowed.
-        """
-        return self._tables[table].build(self._values)
-
-    def several(self, kind: str) -> dict[str, Any]:
-        """The checked plugins of a kind of which there may be several, by their names.
-
-        Raises:
-            UserError: as `settings`.
-        """
-        start = f"{kind}."
-        return {name.removeprefix(start): self.settings(name) for name in self._tables if name.startswith(start)}
-
-    @property
-    def typed(self) -> list[str]:
-        """The flags and names of plugins that were typed."""
-        flags = [table.flag(key) for table in self._tables.values() for key in table.typed(self._values)]
-        return [f"{slot} '{name}'" for slot in self._slots if (name := self._values.get(slot))] + flags
 
 
 class Line:
@@ -260,54 +214,8 @@ def _name_of(default: Default) -> str:
         return "none"
 
 
-def owners(flag: str, kinds: Iterable[str]) -> str:
-    """Which plugins of these kinds have the option, as a sentence to put behind an error; empty if none has it."""
-    found: dict[str, list[str]] = {}
-    for entry in [entry for kind in kinds for entry in registered(kind)]:
-        with suppress(PluginError):
-            if flag in {f"--{key.replace('_', '-')}" for key in options_of(entry.plugin)}:
-                found.setdefault(entry.kind, []).append(entry.name)
-    return "".join(
-        f" It is an option of {kind} {', '.join(map(repr, having))}: {_way(kind, having)}."
-        for kind, having in found.items()
-    )
-
-
-def _way(kind: str, having: Sequence[str]) -> str:
-    """How a command line names one of these plugins."""
-    if kind == "objective":  # the one kind that has no flag
-        return "name it before all options"
-    return f"add --{KINDS[kind].option or kind} {having[0] if len(having) == 1 else 'NAME'}"
-
-
 def _slot(name: str, text: str, known: Iterable[str], flag: str = "") -> inspect.Parameter:
     option = typer.Option(
         f"--{flag or name}", metavar="NAME", help=text, rich_help_panel="Plugins", autocompletion=completer(known)
     )
     return parameter(name, str, option)
-
-
-def peek(
-    words: Sequence[str], valued: Collection[str], bare: Collection[str], known: Collection[str]
-) -> tuple[dict[str, str], str | None]:
-    """Values of the flags in `valued`, and the first word that is no option, before anything is parsed.
-
-    The flags in `bare` have no value.
-    The options of the plugins are not known yet: the word after any other flag counts as its value
-    unless it is one of the `known` names.
-    """
-    seen: dict[str, str] = {}
-    first = None
-    rest = list(words)
-    while rest:
-        word = rest.pop(0)
-        flag, equals, value = word.partition("=")
-        if word == "--":
-            return seen, first or next(iter(rest), None)
-        if not word.startswith("-"):
-            first = first or word
-        elif equals:
-            seen[flag] = value
-        elif rest and flag not in bare and (flag in valued or not (rest[0].startswith("-") or rest[0] in known)):
-            seen[flag] = rest.pop(0)
-    return seen, first

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from pydantic import Field
 
 from dimecli.cli.common import RUNS, DryRun, Quiet, Runs, print_json
-from dimecli.cli.line import Line, Parsed
+from dimecli.cli.line import Line
+from dimecli.cli.parsed import Parsed
 from dimecli.console import Reporter
 from dimecli.registry import entry_of
 from dimecli.settings import Settings

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from dimecli.cli.common import RUNS, AsJson, Config, DryRun, OneRun, Quiet, Runs, print_json, print_table
-from dimecli.cli.line import Line, Parsed
+from dimecli.cli.line import Line
+from dimecli.cli.parsed import Parsed
 from dimecli.cli.show import show
 from dimecli.console import Reporter, printable
 from dimecli.registry import file_options

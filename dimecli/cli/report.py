@@ -11,7 +11,8 @@ import typer
 from pydantic import Field
 
 from dimecli.cli.common import RUNS, AsJson, Config, DryRun, Quiet, Runs, complete_run, print_json
-from dimecli.cli.line import Line, Parsed
+from dimecli.cli.line import Line
+from dimecli.cli.parsed import Parsed
 from dimecli.console import Reporter
 from dimecli.defaults import default
 from dimecli.registry import entry_of, file_options

@@ -13,7 +13,8 @@ from pydantic import Field
 
 from dimecli.cli.another import another
 from dimecli.cli.common import RUNS, AsJson, Config, DryRun, OneRun, Quiet, Runs, print_json, print_lines
-from dimecli.cli.line import Line, Parsed
+from dimecli.cli.line import Line
+from dimecli.cli.parsed import Parsed
 from dimecli.cli.show import show
 from dimecli.console import Reporter
 from dimecli.defaults import default

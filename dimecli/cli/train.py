@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dimecli.cli.common import RUNS, AsJson, Config, DryRun, Quiet, Runs, complete_run, print_json
-from dimecli.cli.line import Line, Parsed
+from dimecli.cli.line import Line
+from dimecli.cli.parsed import Parsed
 from dimecli.console import Reporter
 from dimecli.defaults import Role, default
 from dimecli.distributed import rank

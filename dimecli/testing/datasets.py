@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from dimecli.data.samples import Samples
-from dimecli.data.spec import Spec
 from dimecli.lazy import torch
 from dimecli.plugin import Dataset
 from dimecli.registry import find, names
@@ -21,18 +20,22 @@ def check_dataset(contract: Contract, dataset: Dataset) -> None:
     with contract.promise("its network is installed"):
         network = dataset.fitting_network()
         expect(network in names("network"), f"there is no network '{network}'", "name an installed one")
-    specs = []
+    splits: list[Samples] = []
     for split in _SPLITS:
         with contract.section(split):
-            specs.append(_check_split(contract, dataset, split, network))
-    if len(specs) == len(_SPLITS):
+            splits.append(_check_split(contract, dataset, split, network))
+    if len(splits) == len(_SPLITS):
+        train, test = splits
+        with contract.promise("test samples are not the training samples"):
+            same = train.fingerprint() == test.fingerprint()
+            expect(not same, "they are the same", "hold some out, or raise a UserError where there are none")
         with contract.promise("both splits have one spec"):
-            one, other = map(dict, specs)
+            one, other = dict(train.spec), dict(test.spec)
             differing = ", ".join(name for name in one if one[name] != other[name])
             expect(not differing, f"they differ in {differing}", "give both the same: one model takes both")
 
 
-def _check_split(contract: Contract, dataset: Dataset, split: Literal["train", "test"], network: str) -> Spec:
+def _check_split(contract: Contract, dataset: Dataset, split: Literal["train", "test"], network: str) -> Samples:
     with contract.needed("read gives samples"):
         samples: object = dataset.read(split)
         expect(isinstance(samples, Samples), f"it gives {type(samples).__name__}", "return Samples(spec, x, y)")
@@ -59,7 +62,7 @@ def _check_split(contract: Contract, dataset: Dataset, split: Literal["train", "
         same = samples.fingerprint() == dataset.read(split).fingerprint()
         expect(same, "it gives others", "fix the order, and seed what is drawn")
     _check_labels(contract, samples)
-    return samples.spec
+    return samples
 
 
 def _check_labels(contract: Contract, samples: Samples) -> None:

@@ -32,7 +32,7 @@ class Good(Dataset):
     """Noise with labels."""
 
     def read(self, split: Split) -> Samples:
-        x = torch.randn(20, 3, generator=torch.Generator().manual_seed(5))
+        x = torch.randn(20, 3, generator=torch.Generator().manual_seed(5 + (split == "test")))
         return Samples(VECTOR, x, torch.arange(20) % 2)
 
 
@@ -42,7 +42,8 @@ class GoodSentences(Dataset):
     network = "grammar-conv-gru"
 
     def read(self, split: Split) -> Samples:
-        return Samples(SENTENCE, torch.tensor([[1, 2, 2], [0, 1, 2]], dtype=torch.int16))
+        ids = [[1, 2, 2], [0, 1, 2]]
+        return Samples(SENTENCE, torch.tensor(ids if split == "train" else ids[::-1], dtype=torch.int16))
 
 
 @pytest.mark.parametrize("dataset", [Good, GoodSentences])
@@ -79,7 +80,7 @@ class Elsewhere(Good):
 
 class Misshapen(Good):
     def read(self, split: Split) -> Samples:
-        return Samples(VECTOR, torch.zeros(4, 5))
+        return Samples(VECTOR, torch.full((4, 5), float(len(split))))
 
 
 class Fickle(Good):
@@ -89,17 +90,19 @@ class Fickle(Good):
 
 class FromOne(Good):
     def read(self, split: Split) -> Samples:
-        return Samples(VECTOR, torch.zeros(2, 3), torch.tensor([1, 2]))
+        return Samples(VECTOR, torch.full((2, 3), float(len(split))), torch.tensor([1, 2]))
 
 
 class Unlabelled(Good):
     def read(self, split: Split) -> Samples:
-        return Samples(VECTOR, torch.zeros(2, 3), torch.tensor([1]))
+        return Samples(VECTOR, torch.full((2, 3), float(len(split))), torch.tensor([1]))
 
 
 class Halves(GoodSentences):
     def read(self, split: Split) -> Samples:
-        return Samples(SENTENCE, torch.tensor([[0, 1, 2], [0, 0, 0]], dtype=torch.int16))
+        return Samples(
+            SENTENCE, torch.tensor([[0, 1, 2], [0, 0, 0]][:: 1 if split == "train" else -1], dtype=torch.int16)
+        )
 
 
 class Long(GoodSentences):
@@ -136,6 +139,18 @@ def test_a_breach_is_told_of_both_splits_by_its_own_promise(dataset: type[Datase
     promise, reason = BREACHES[dataset]
     assert told.keys() == {("train", promise), ("test", promise)}
     assert all(reason in wrong for wrong in told.values())
+
+
+def test_a_test_set_that_is_the_training_set() -> None:
+    class Again(Good):
+        def read(self, split: Split) -> Samples:
+            return super().read("train")
+
+    told = [str(finding) for finding in findings(Again()) if not finding.held]
+    assert told == [
+        "test samples are not the training samples: they are the same; hold some out, or raise a UserError where there "
+        "are none"
+    ]
 
 
 def test_splits_of_two_shapes() -> None:
